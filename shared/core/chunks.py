@@ -1,0 +1,51 @@
+"""What an upstream says, piece by piece, in no upstream's dialect: the assembly's input."""
+
+from typing import Any, Literal, NamedTuple
+
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+
+
+class Text(NamedTuple):
+    """More of the answer's text; `logprobs` in the shape of the Responses API."""
+
+    text: str
+    logprobs: tuple[dict[str, Any], ...] = ()
+
+
+class Refusal(NamedTuple):
+    """More of a refusal."""
+
+    text: str
+
+
+class Reasoning(NamedTuple):
+    """More of the model's reasoning text."""
+
+    text: str
+
+
+class ToolCall(NamedTuple):
+    """More of one function call; `index` tells parallel calls apart, id and name come with the first piece."""
+
+    index: int
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+class Finish(NamedTuple):
+    """Why the model stopped; the upstream's own words are mapped to these four."""
+
+    reason: FinishReason
+
+
+class Usage(NamedTuple):
+    """Tokens as the upstream counted them; the last one seen stands."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+Chunk = Text | Refusal | Reasoning | ToolCall | Finish | Usage

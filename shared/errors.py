@@ -1,0 +1,96 @@
+"""The errors of the system, as a tree; `api/errors.py` is the only place that turns them into HTTP.
+
+TurnstoneError
+├── RequestError            the caller can fix it (4xx)
+│   ├── InvalidRequest         400, names the field
+│   ├── NotFound               404, unknown, foreign and deleted alike
+│   ├── BodyTooLarge           413
+│   └── MethodNotAllowed       405
+├── Unavailable             503, try again
+└── UpstreamError           the model server's fault; ends the turn, never an HTTP error of ours
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class TurnstoneError(Exception):
+    """Base of every error raised on purpose."""
+
+
+@dataclass
+class RequestError(TurnstoneError):
+    """An answer in OpenAI's envelope; `message` is public and holds no prompt text."""
+
+    message: str
+    param: str | None = None
+    code: str | None = None
+    status: ClassVar[int] = 400
+    type: ClassVar[str] = "invalid_request_error"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidRequest(RequestError):
+    """400: the request cannot be accepted as it is."""
+
+
+class NotFound(RequestError):
+    """404: unknown, deleted or somebody else's; the three look the same."""
+
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """405: the path exists, the method does not."""
+
+    status = 405
+
+
+class BodyTooLarge(RequestError):
+    """413: the body is over `TURNSTONE_MAX_BODY_BYTES`."""
+
+    status = 413
+
+
+@dataclass
+class Unavailable(TurnstoneError):
+    """503: nothing was accepted, or the turn never found a worker; `retry_after_seconds` ≥ 1."""
+
+    message: str
+    retry_after_seconds: int = 1
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass
+class UpstreamError(TurnstoneError):
+    """The model server refused, hung, cut or sent garbage.
+
+    `message` is public: it never repeats what the upstream said, since that may echo the prompt or a key.
+    `code` is one of the SDK's closed list of response error codes. `retry_after_seconds` is the upstream's wish.
+    """
+
+    message: str
+    code: str = "server_error"
+    retryable: bool = False
+    retry_after_seconds: float | None = None
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def response_not_found(response_id: str) -> NotFound:
+    """The one 404 for responses, whatever the reason."""
+    return NotFound(f"Response with id '{response_id[:80]}' not found.", param="response_id")
+
+
+def previous_response_not_found(response_id: str) -> InvalidRequest:
+    """The 400 for a parent that is unknown, deleted or foreign."""
+    return InvalidRequest(
+        f"Previous response with id '{response_id[:80]}' not found.",
+        param="previous_response_id",
+        code="previous_response_not_found",
+    )

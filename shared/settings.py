@@ -1,0 +1,130 @@
+"""The one reader of the environment: every setting, its default, its unit and its meaning."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "TURNSTONE_"
+
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class SettingsError(Exception):
+    """The environment holds a name or a value that Turnstone cannot start with."""
+
+
+class Settings(BaseSettings):
+    """All settings. A field `port` is read from the environment variable `TURNSTONE_PORT`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port the API listens on.")
+    data_dir: Path = Field(Path(".turnstone"), description="Where the embedded database and Valkey live.")
+    database_url: str | None = Field(
+        None, description="`postgresql://…` or `sqlite:///…`. Unset: SQLite in the data directory."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="Redis or Valkey. Unset: `turnstone up` starts an embedded Valkey."
+    )
+    broker_url: SecretStr | None = Field(None, description="Celery broker. Unset: the Redis URL.")
+    key_prefix: str = Field(
+        "turnstone",
+        pattern=r"^[a-z0-9_-]{1,32}$",
+        description="Prefix of every Redis key, channel and queue, so that deployments can share one Redis.",
+    )
+
+    upstream_base_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Chat Completions server, with `/v1`. Unset: `turnstone up` starts a demo upstream.",
+    )
+    upstream_api_key: SecretStr | None = Field(None, description="Sent to the upstream as a bearer token.")
+    upstream_connect_seconds: Seconds = Field(10, description="Longest wait for a connection to the upstream.")
+    upstream_first_byte_seconds: Seconds = Field(120, description="Longest wait for the first streamed byte.")
+    upstream_idle_seconds: Seconds = Field(120, description="Longest silence in the middle of a stream.")
+    upstream_attempts: Count = Field(3, description="Upstream calls per turn before its first token, retries included.")
+    turn_seconds: Seconds = Field(3600, description="Longest run of one turn, from claim to end.")
+
+    api_processes: Count = Field(1, description="API processes `turnstone up` starts.")
+    worker_processes: Count = Field(1, description="Worker processes `turnstone up` starts.")
+    worker_concurrency: Count = Field(200, description="Turns one worker process runs at once.")
+    database_pool_size: Count = Field(15, description="Database connections per process.")
+
+    lease_seconds: Seconds = Field(
+        30, description="How long a silent worker keeps its turn; renewed every third of it."
+    )
+    foreground_queue_seconds: Seconds = Field(
+        60, description="Longest wait of a foreground turn for a free worker; then 503 with Retry-After."
+    )
+    cancel_wait_seconds: Seconds = Field(
+        3, description="How long POST cancel waits for the turn's end before it answers."
+    )
+    heartbeat_seconds: Seconds = Field(15, description="Silence after which an SSE stream gets a comment line.")
+    stream_log_seconds: Seconds = Field(
+        86400,
+        description="How long Redis keeps a turn's live log after its last event. SQL keeps the journal.",
+    )
+    poll_after_ms: Count = Field(500, description="Hint to polling clients in `openai-poll-after-ms`.")
+
+    max_body_bytes: Count = Field(32 * 1024 * 1024, description="Largest request body; more answers 413.")
+    unknown_fields: Literal["ignore", "reject"] = Field(
+        "ignore",
+        description="Unknown request fields: `ignore` lists them in the response, `reject` answers 400.",
+    )
+    unsupported_tools: Literal["ignore", "reject"] = Field(
+        "ignore",
+        description="Hosted tools the upstream cannot run: `ignore` leaves them out, `reject` answers 400.",
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["console", "json"] = Field("console", description="Shape of log lines.")
+
+    @field_validator("log_level", "log_format", "unknown_fields", "unsupported_tools", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @property
+    def sql_url(self) -> str:
+        """The database URL, SQLite in the data directory when none is set."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'turnstone.sqlite3'}"
+
+    @property
+    def redis(self) -> str:
+        """The Redis URL; raises SettingsError when the process needs one and none is set."""
+        if self.redis_url is None:
+            raise SettingsError(
+                f"{PREFIX}REDIS_URL is not set. Start everything with `turnstone up`, or point it at a Redis."
+            )
+        return self.redis_url.get_secret_value()
+
+    @property
+    def broker(self) -> str:
+        """The Celery broker's URL: the Redis URL unless another is set."""
+        return self.broker_url.get_secret_value() if self.broker_url else self.redis
+
+
+def load_settings() -> Settings:
+    """Read the environment; raises SettingsError naming each unknown name and bad value."""
+    _refuse_unknown(os.environ)
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{name} is not a setting of Turnstone.{hint}")
