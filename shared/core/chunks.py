@@ -25,9 +25,9 @@ class Reasoning(NamedTuple):
 
 
 class ToolCall(NamedTuple):
-    """More of one function call; `index` tells parallel calls apart, id and name come with the first piece."""
+    """More of one function call; `position` tells parallel calls apart, id and name come with the first piece."""
 
-    index: int
+    position: int
     call_id: str | None = None
     name: str | None = None
     arguments: str = ""

@@ -1,0 +1,121 @@
+"""Upstream chunks in, numbered events out."""
+
+from collections.abc import Callable, Iterable
+
+from shared.core.chunks import Chunk, Finish, Reasoning, Refusal, Text, ToolCall, Usage
+from shared.core.emission import Emission
+from shared.core.response_fold import OpenItem, ResponseFold
+from shared.core.response_render import usage_body
+from shared.core.turn import Outcome
+from shared.core.turn_status import Status
+from shared.errors import UpstreamError
+from shared.wire import response as wire
+from shared.wire.items import Item
+from shared.wire.response import Event
+
+_INCOMPLETE_REASON = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_WRITTEN = {
+    Text: ("message", "output_text", wire.TEXT_DELTA),
+    Refusal: ("message", "refusal", wire.REFUSAL_DELTA),
+    Reasoning: ("reasoning", "reasoning_text", wire.REASONING_DELTA),
+}
+
+
+class Assembly:
+    """One attempt's output.
+
+    Text, refusal and reasoning share one open item at a time. Calls stay open until the end, since an upstream may
+    write several in turns. `new_item_id` takes an item type; both id makers are given, so that the core stays pure.
+    """
+
+    def __init__(
+        self, lifecycle: Iterable[Event], new_item_id: Callable[[str], str], new_call_id: Callable[[], str]
+    ) -> None:
+        self.fold = ResponseFold.of(lifecycle)
+        self._emission = Emission(self.fold)
+        self._new_item_id = new_item_id
+        self._new_call_id = new_call_id
+        self._writing: OpenItem | None = None
+        self._calls: dict[int, OpenItem] = {}
+        self._finish: Finish | None = None
+        self._usage: Usage | None = None
+
+    def feed(self, chunks: Iterable[Chunk]) -> list[Event]:
+        """The events that `chunks` make; raises UpstreamError for a call that never got a name."""
+        for chunk in chunks:
+            if isinstance(chunk, ToolCall):
+                self._call(chunk)
+            elif isinstance(chunk, Finish):
+                self._finish = chunk
+            elif isinstance(chunk, Usage):
+                self._usage = chunk
+            else:
+                self._write(chunk)
+        return self._emission.take()
+
+    def outcome(self, at: float) -> Outcome:
+        """How the upstream ended the turn, by its finish reason, at time `at`."""
+        reason = _INCOMPLETE_REASON.get(self._finish.reason) if self._finish else None
+        status = Status.INCOMPLETE if reason else Status.COMPLETED
+        return Outcome(status=status, at=at, incomplete_reason=reason, usage=self.usage())
+
+    def usage(self) -> dict[str, int] | None:
+        """The upstream's token counts so far, in the shape of the wire."""
+        return usage_body(*self._usage) if self._usage else None
+
+    def end(self, outcome: Outcome) -> list[Event]:
+        """The closing events and the terminal one."""
+        self._emission.end(outcome)
+        return self._emission.take()
+
+    def _write(self, chunk: Text | Refusal | Reasoning) -> None:
+        if not chunk.text:
+            return
+        item_type, part, delta = _WRITTEN[type(chunk)]
+        item = self._writing_item(item_type)
+        if item.part is None or item.part.kind != part:
+            self._emission.close_part(item)
+            self._emission.add_part(item, part)
+        place = {"item_id": item.item["id"], "output_index": item.output_index, "content_index": len(item.parts)}
+        if isinstance(chunk, Text):
+            self._emission.emit(delta, **place, delta=chunk.text, logprobs=list(chunk.logprobs))
+        else:
+            self._emission.emit(delta, **place, delta=chunk.text)
+
+    def _writing_item(self, item_type: str) -> OpenItem:
+        item = self._writing
+        if item is None or item.item["type"] != item_type:
+            self._close_writing()
+            item = self._writing = self._emission.add_item(self._new_item(item_type))
+        return item
+
+    def _new_item(self, item_type: str) -> Item:
+        kind: Item = {"role": "assistant"} if item_type == "message" else {"summary": []}
+        return {"id": self._new_item_id(item_type), "type": item_type, "status": "in_progress", "content": []} | kind
+
+    def _close_writing(self) -> None:
+        if self._writing is not None:
+            self._emission.close_item(self._writing)
+            self._writing = None
+
+    def _call(self, chunk: ToolCall) -> None:
+        call = self._calls.get(chunk.position) or self._open_call(chunk)
+        if chunk.arguments:
+            self._emission.emit(
+                wire.ARGUMENTS_DELTA, item_id=call.item["id"], output_index=call.output_index, delta=chunk.arguments
+            )
+
+    def _open_call(self, chunk: ToolCall) -> OpenItem:
+        if not chunk.name:
+            raise UpstreamError("The upstream model server sent a tool call without a name.")
+        self._close_writing()
+        item: Item = {
+            "id": self._new_item_id("function_call"),
+            "type": "function_call",
+            "status": "in_progress",
+            "call_id": chunk.call_id or self._new_call_id(),
+            "name": chunk.name,
+            "arguments": "",
+        }
+        call = self._calls[chunk.position] = self._emission.add_item(item)
+        return call

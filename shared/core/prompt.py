@@ -1,0 +1,154 @@
+"""Stored items as a Chat Completions request.
+
+| item                  | message                                                      |
+|-----------------------|--------------------------------------------------------------|
+| message               | of its role; `developer` becomes `system`                    |
+| function_call         | `tool_calls` of an assistant message                         |
+| function_call_output  | `tool`, right after the message that holds its call          |
+| reasoning             | none: the dialect has no place for it in history             |
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.errors import InvalidRequest
+from shared.wire.items import Item
+
+Messages = list[dict[str, Any]]
+
+# Request field → chat field, where the value goes over unchanged.
+_SAME = {
+    "model": "model",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_output_tokens": "max_tokens",
+    "user": "user",
+}
+
+
+def chat_request(request: dict[str, Any], items: Sequence[Item]) -> dict[str, Any]:
+    """The upstream's request body; raises InvalidRequest when calls and outputs do not match."""
+    body = {chat: request[ours] for ours, chat in _SAME.items() if ours in request}
+    body["messages"] = messages(request.get("instructions"), items)
+    return body | _tool_fields(request) | _text_fields(request) | _reasoning_fields(request) | _logprob_fields(request)
+
+
+def messages(instructions: str | None, items: Sequence[Item]) -> Messages:
+    """Chat messages, in the order of the items; raises InvalidRequest as `match_calls` does."""
+    outputs = match_calls(items)
+    written: Messages = [{"role": "system", "content": instructions}] if instructions else []
+    group: list[Item] = []
+    for item in items:
+        if item["type"] == "function_call" and item["call_id"] in outputs:
+            group.append(item)
+        elif item["type"] == "message":
+            _write_calls(written, group, outputs)
+            group = []
+            written.append(_message(item))
+    _write_calls(written, group, outputs)
+    return written
+
+
+def match_calls(items: Sequence[Item]) -> dict[str, Item]:
+    """Each answered call's output; raises InvalidRequest for an output without its call, or a call without output.
+
+    A call that was cut short may stay unanswered: the model never finished asking.
+    """
+    calls = {item["call_id"]: item for item in items if item["type"] == "function_call"}
+    outputs = {item["call_id"]: item for item in items if item["type"] == "function_call_output"}
+    for call_id in outputs:
+        if call_id not in calls:
+            raise InvalidRequest(f"No tool call found for function call output with call_id {call_id}.", "input")
+    for call_id, call in calls.items():
+        if call_id not in outputs and call["status"] == "completed":
+            raise InvalidRequest(f"No tool output found for function call {call_id}.", "input")
+    return outputs
+
+
+def _write_calls(written: Messages, calls: list[Item], outputs: dict[str, Item]) -> None:
+    if not calls:
+        return
+    tool_calls = [
+        {"id": c["call_id"], "type": "function", "function": {"name": c["name"], "arguments": c["arguments"]}}
+        for c in calls
+    ]
+    if written and written[-1]["role"] == "assistant" and "tool_calls" not in written[-1]:
+        written[-1]["tool_calls"] = tool_calls
+    else:
+        written.append({"role": "assistant", "content": None, "tool_calls": tool_calls})
+    for call in calls:
+        output = outputs[call["call_id"]]["output"]
+        content = output if isinstance(output, str) else _content(output)
+        written.append({"role": "tool", "tool_call_id": call["call_id"], "content": content})
+
+
+def _message(item: Item) -> dict[str, Any]:
+    role = "system" if item["role"] == "developer" else item["role"]
+    return {"role": role, "content": _content(item["content"])}
+
+
+def _content(parts: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    written = [_part(part) for part in parts]
+    if all(part["type"] == "text" for part in written):
+        return "".join(part["text"] for part in written)
+    return written
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    match part["type"]:
+        case "input_image":
+            detail = {"detail": part["detail"]} if part.get("detail") else {}
+            return {"type": "image_url", "image_url": {"url": part["image_url"]} | detail}
+        case "input_file":
+            return {"type": "file", "file": {key: part[key] for key in ("filename", "file_data") if part.get(key)}}
+        case "refusal":
+            return {"type": "text", "text": part["refusal"]}
+        case _:
+            return {"type": "text", "text": part["text"]}
+
+
+def _tool_fields(request: dict[str, Any]) -> dict[str, Any]:
+    choice = request.get("tool_choice", "auto")
+    tools = request.get("tools", [])
+    if isinstance(choice, dict) and choice["type"] == "allowed_tools":
+        allowed = {tool["name"] for tool in choice["tools"]}
+        tools = [tool for tool in tools if tool["name"] in allowed]
+        choice = choice["mode"]
+    if not tools:
+        return {}
+    if isinstance(choice, dict):
+        choice = {"type": "function", "function": {"name": choice["name"]}}
+    fields = {"tools": [_tool(tool) for tool in tools], "tool_choice": choice}
+    if "parallel_tool_calls" in request:
+        fields["parallel_tool_calls"] = request["parallel_tool_calls"]
+    return fields
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    keys = ("name", "description", "parameters", "strict")
+    return {"type": "function", "function": {key: tool[key] for key in keys if tool.get(key) is not None}}
+
+
+def _text_fields(request: dict[str, Any]) -> dict[str, Any]:
+    text = request.get("text", {})
+    form = text.get("format", {})
+    fields = {"verbosity": text["verbosity"]} if "verbosity" in text else {}
+    match form.get("type"):
+        case "json_object":
+            return fields | {"response_format": {"type": "json_object"}}
+        case "json_schema":
+            schema = {key: value for key, value in form.items() if key != "type"}
+            return fields | {"response_format": {"type": "json_schema", "json_schema": schema}}
+        case _:
+            return fields
+
+
+def _reasoning_fields(request: dict[str, Any]) -> dict[str, Any]:
+    effort = request.get("reasoning", {}).get("effort")
+    return {"reasoning_effort": effort} if effort else {}
+
+
+def _logprob_fields(request: dict[str, Any]) -> dict[str, Any]:
+    if "message.output_text.logprobs" not in request.get("include", []):
+        return {}
+    return {"logprobs": True, "top_logprobs": request.get("top_logprobs", 0)}

@@ -1,0 +1,52 @@
+"""A stored Response as a stream, for turns whose own events were never journalled."""
+
+from shared.core.emission import Emission
+from shared.core.response_fold import ResponseFold
+from shared.core.response_render import lifecycle_events
+from shared.core.turn import Turn
+from shared.wire import response as wire
+from shared.wire.items import Item
+from shared.wire.response import Event, ResponseBody
+
+_DELTA_EVENT = {
+    "output_text": wire.TEXT_DELTA,
+    "refusal": wire.REFUSAL_DELTA,
+    "reasoning_text": wire.REASONING_DELTA,
+}
+_TERMINAL_EVENT = {"completed": wire.COMPLETED, "incomplete": wire.INCOMPLETE}
+
+
+def replay(turn: Turn, stored: ResponseBody) -> list[Event]:
+    """Events that fold to `stored`: each part as one delta."""
+    lifecycle = lifecycle_events(turn)
+    emission = Emission(ResponseFold.of(lifecycle))
+    for item in stored["output"]:
+        _replay_item(emission, item)
+    kind = _TERMINAL_EVENT.get(stored["status"], wire.FAILED)
+    emission.emit(kind, response=stored)
+    return lifecycle + emission.take()
+
+
+def _replay_item(emission: Emission, item: Item) -> None:
+    call = item["type"] == "function_call"
+    empty: Item = {"arguments": ""} if call else {"content": []}
+    opened = emission.add_item(item | {"status": "in_progress"} | empty)
+    if call:
+        emission.emit(
+            wire.ARGUMENTS_DELTA, item_id=item["id"], output_index=opened.output_index, delta=item["arguments"]
+        )
+    for index, part in enumerate(item.get("content") or ()):
+        _replay_part(
+            emission, part, {"item_id": item["id"], "output_index": opened.output_index, "content_index": index}
+        )
+        emission.close_part(opened)
+    emission.close_item(opened, item["status"])
+
+
+def _replay_part(emission: Emission, part: dict[str, object], place: dict[str, object]) -> None:
+    kind = str(part["type"])
+    key = "refusal" if kind == "refusal" else "text"
+    empty = part | {key: ""} | ({"logprobs": []} if kind == "output_text" else {})
+    emission.emit(wire.PART_ADDED, **place, part=empty)
+    logprobs = {"logprobs": part["logprobs"]} if kind == "output_text" else {}
+    emission.emit(_DELTA_EVENT[kind], **place, delta=part[key], **logprobs)

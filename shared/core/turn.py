@@ -1,0 +1,58 @@
+"""A turn's stored facts, as the rest of the system reads them."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shared.core.turn_status import TERMINAL, Status
+
+Ending = Literal["cancelled", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One row, without its items. Times are seconds since the epoch; `request` is the accepted body less `input`."""
+
+    id: str
+    owner: str
+    status: Status
+    created_at: int
+    request: dict[str, Any]
+    ignored: tuple[str, ...] = ()
+    attempt: int = 0
+    ending: Ending | None = None
+    output_started: bool = False
+    started_at: float | None = None
+    previous_response_id: str | None = None
+    background: bool = False
+    stream: bool = False
+    store: bool = True
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the turn has ended."""
+        return self.status in TERMINAL
+
+    @property
+    def work(self) -> int:
+        """The attempt whose events count: an ender's takeover does not make a new one."""
+        return self.attempt - 1 if self.ending else self.attempt
+
+    @property
+    def logged(self) -> bool:
+        """Whether the turn's events are published: an unstreamed foreground turn publishes only its end."""
+        return self.stream or self.background
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a turn ended: what the terminal event says beyond the output.
+
+    `at` is the time of the end; `usage` is in the shape of the wire.
+    """
+
+    status: Status
+    at: float
+    error: dict[str, Any] | None = None
+    incomplete_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,101 @@
+"""The body of POST /v1/responses."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from shared.wire.items import FunctionName
+
+ModelName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+    Field(max_length=16),
+]
+
+
+class Strict(BaseModel):
+    """No coercion: a number is not a string, 1 is not true. Unknown fields are kept for the caller to judge."""
+
+    model_config = ConfigDict(extra="allow", strict=True, hide_input_in_errors=True)
+
+
+class FunctionTool(Strict):
+    """A function the caller runs."""
+
+    type: Literal["function"]
+    name: FunctionName
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class TextFormat(Strict):
+    """The answer's form; `name` and `schema` belong to `json_schema`."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")] | None = None
+    description: str | None = None
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
+    strict: bool | None = None
+
+
+class TextConfig(Strict):
+    """How the answer's text should be."""
+
+    format: TextFormat | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+
+
+class ReasoningConfig(Strict):
+    """How much the model should think, and what of it is shown."""
+
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = None
+
+
+class StreamOptions(Strict):
+    """Options of the event stream."""
+
+    include_obfuscation: bool | None = None
+
+
+class CreateResponse(Strict):
+    """A turn as the caller asks for it. Limits are those of the published API; `null` means unset."""
+
+    model: ModelName | None = None
+    input: Annotated[str, StringConstraints(max_length=10_485_760)] | list[Any] | None = None
+    instructions: Annotated[str, StringConstraints(max_length=10_485_760)] | None = None
+    previous_response_id: Annotated[str, StringConstraints(max_length=256)] | None = None
+    background: bool | None = None
+    store: bool | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    include: list[str] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=16, le=2**31 - 1)] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    parallel_tool_calls: bool | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    text: TextConfig | None = None
+    reasoning: ReasoningConfig | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    metadata: Metadata | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | None = None
+    safety_identifier: Annotated[str, StringConstraints(max_length=128)] | None = None
+    prompt_cache_key: str | None = None
+    user: str | None = None
+
+    @field_validator("temperature", "top_p", mode="before")
+    @classmethod
+    def _whole_numbers_are_numbers(cls, value: object) -> object:
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+# What each further field of the published API gets. Every name is known, none is dropped silently.
+UNSUPPORTED_FIELDS = frozenset({"context_management", "conversation", "moderation", "prompt"})
+IGNORED_FIELDS = frozenset(
+    {"access_programs", "image", "prompt_cache_options", "prompt_cache_retention"},
+)
