@@ -38,6 +38,11 @@ class Turn:
         return self.attempt - 1 if self.ending else self.attempt
 
     @property
+    def erase_after_seconds(self) -> int:
+        """How long an ended turn that is not to be stored stays readable for whoever asked for it."""
+        return 600 if self.background else 60
+
+    @property
     def logged(self) -> bool:
         """Whether the turn's events are published: an unstreamed foreground turn publishes only its end."""
         return self.stream or self.background

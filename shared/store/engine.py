@@ -1,0 +1,83 @@
+"""Connections: one `Database` per process, with a bounded pool and two kinds of transactions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+POOL_WAIT_SECONDS = 5
+_SQLITE_BUSY_SECONDS = 5
+
+# What a database outage looks like, from the pool, the driver or the server.
+OUTAGE = (OperationalError, InterfaceError, PoolTimeout)
+
+
+class Database:
+    """The way to SQL. `pool_size` bounds this process's connections; callers wait at most 5 s for one."""
+
+    def __init__(self, url: str, pool_size: int = 15) -> None:
+        self.engine = _create_engine(url, pool_size)
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for statements that each stand alone."""
+        with self._autocommit.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, committed at the end of the block. On SQLite it holds the write lock from its start."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database could not be asked, so that asking again may help."""
+    return isinstance(error, OUTAGE) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+def _create_engine(url: str, pool_size: int) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    # hide_parameters: an error message must never carry a prompt.
+    options: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size, "max_overflow": 0}
+    engine = create_engine(
+        parsed, pool_timeout=POOL_WAIT_SECONDS, pool_pre_ping=_is_server(parsed.drivername), **options
+    )
+    if not _is_server(parsed.drivername):
+        Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _is_server(drivername: str) -> bool:
+    return not drivername.startswith("sqlite")
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        f"busy_timeout={_SQLITE_BUSY_SECONDS * 1000}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Taking the write lock first means that two writers wait for each other instead of failing half-way.
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

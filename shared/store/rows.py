@@ -1,0 +1,55 @@
+"""Rows of the `response` table as turns, and documents as text."""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Row
+
+from shared.core.turn import Turn
+from shared.core.turn_status import Status
+from shared.store.tables import RESPONSE
+
+TURN_COLUMNS = [
+    RESPONSE.c[name]
+    for name in (
+        "id",
+        "owner",
+        "status",
+        "created_at",
+        "request",
+        "ignored",
+        "attempt",
+        "ending",
+        "output_started",
+        "started_at",
+        "previous_response_id",
+        "background",
+        "stream",
+        "store",
+    )
+]
+
+
+def to_turn(row: Row[*tuple[Any, ...]]) -> Turn:
+    """The turn of a row that begins with TURN_COLUMNS."""
+    return Turn(
+        id=row.id,
+        owner=row.owner,
+        status=Status(row.status),
+        created_at=row.created_at,
+        request=orjson.loads(row.request),
+        ignored=tuple(orjson.loads(row.ignored)),
+        attempt=row.attempt,
+        ending=row.ending,
+        output_started=row.output_started,
+        started_at=row.started_at,
+        previous_response_id=row.previous_response_id,
+        background=row.background,
+        stream=row.stream,
+        store=row.store,
+    )
+
+
+def to_text(document: Any) -> str:
+    """A JSON document as it is stored."""
+    return orjson.dumps(document).decode()

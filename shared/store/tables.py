@@ -1,0 +1,129 @@
+"""The tables. JSON documents are kept as text: they go out as they came in, and nothing queries into them."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLModel.metadata = MetaData(naming_convention=NAMING)
+
+
+def _position() -> Column[int]:
+    # SQLite counts up by itself only for a column of exactly this type.
+    return Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
+
+
+class ResponseRow(SQLModel, table=True):
+    """A turn. `position` is the order of acceptance; times are seconds since the epoch.
+
+    attempt         the fencing token: every fenced change names it
+    lease_until     by the database's clock; NULL unless in progress
+    observed        somebody may have seen this turn's events
+    output_started  this attempt may have published output
+    side_effects    a server-side tool did something that must not be done twice
+    ending          an end decided from outside, not yet written
+    waits_for       the response that must end before this turn is dispatched
+    dispatched_at   when its message was last given to the broker
+    waiter          the API process that a foreground turn answers to
+    erase_at        when content that was not to be stored is erased
+    request         the accepted request less its input; body: the Response as it ended
+    """
+
+    __tablename__ = "response"
+    __table_args__ = (
+        UniqueConstraint("id"),
+        Index(None, "owner", "position"),
+        Index(None, "previous_response_id"),
+        Index(
+            "ix_response_waits_for",
+            "waits_for",
+            postgresql_where=text("waits_for IS NOT NULL"),
+            sqlite_where=text("waits_for IS NOT NULL"),
+        ),
+        Index(
+            "ix_response_active",
+            "status",
+            "lease_until",
+            postgresql_where=text("status IN ('queued', 'in_progress')"),
+            sqlite_where=text("status IN ('queued', 'in_progress')"),
+        ),
+        Index(
+            "ix_response_erase_at",
+            "erase_at",
+            postgresql_where=text("erase_at IS NOT NULL"),
+            sqlite_where=text("erase_at IS NOT NULL"),
+        ),
+    )
+
+    position: int | None = Field(default=None, sa_column=_position())
+    id: str
+    owner: str
+    status: str
+    attempt: int = 0
+    lease_until: float | None = Field(default=None, sa_type=Double)
+    worker: str | None = None
+    observed: bool = False
+    output_started: bool = False
+    side_effects: bool = False
+    ending: str | None = None
+    waits_for: str | None = None
+    dispatched_at: float | None = Field(default=None, sa_type=Double)
+    waiter: str | None = None
+    erase_at: float | None = Field(default=None, sa_type=Double)
+    created_at: int = Field(sa_type=BigInteger)
+    started_at: float | None = Field(default=None, sa_type=Double)
+    ended_at: float | None = Field(default=None, sa_type=Double)
+    background: bool
+    stream: bool
+    store: bool
+    previous_response_id: str | None = None
+    service_tier: str
+    request: str = Field(sa_type=Text)
+    ignored: str = Field(sa_type=Text)
+    body: str | None = Field(default=None, sa_type=Text)
+
+
+class ItemRow(SQLModel, table=True):
+    """An item a turn took in or gave out; `position` is its place in history."""
+
+    __tablename__ = "item"
+    __table_args__ = (UniqueConstraint("response_id", "id"), Index(None, "response_id", "position"))
+
+    position: int | None = Field(default=None, sa_column=_position())
+    id: str
+    owner: str
+    response_id: str = Field(foreign_key="response.id", ondelete="CASCADE")
+    direction: str
+    data: str = Field(sa_type=Text)
+
+
+class JournalRow(SQLModel, table=True):
+    """The exact events of an ended turn: frames, compressed. `lost`: the live log was gone at the end."""
+
+    __tablename__ = "journal"
+
+    response_id: str = Field(primary_key=True, foreign_key="response.id", ondelete="CASCADE")
+    work: int
+    lost: bool = False
+    frames: bytes = Field(sa_type=LargeBinary)
+
+
+RESPONSE: Table = ResponseRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it at run time
+ITEM: Table = ItemRow.__table__  # type: ignore[attr-defined]
+JOURNAL: Table = JournalRow.__table__  # type: ignore[attr-defined]
