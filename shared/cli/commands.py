@@ -1,0 +1,62 @@
+"""The command line of each part. Configuration goes by environment: `ps` shows every argument to every user."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from shared.settings import PREFIX, Settings
+
+API_GRACE_SECONDS = 5
+"""How long uvicorn lets open requests and streams go on once it was told to stop."""
+
+FLOWER_PORT = 5555
+
+
+def api_command(*where: str, log_level: str = "info") -> list[str]:
+    """One API process; `where` is `--host H --port P`, or `--fd N` for a listening socket it inherits."""
+    command = [sys.executable, "-m", "uvicorn", "api.main:create_app", "--factory", *where]
+    command += ["--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--log-level", log_level]
+    command += ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", str(API_GRACE_SECONDS)]
+    return command
+
+
+def worker_command(name: str, *, events: bool = False) -> list[str]:
+    """One Celery worker; pool, concurrency and queues come from the app's own configuration."""
+    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--hostname", f"{name}@%h"]
+    return [*command, "--task-events"] if events else command
+
+
+def flower_command() -> list[str]:
+    """Flower on loopback, looking only; its password comes in `FLOWER_BASIC_AUTH`."""
+    command = [sys.executable, "-m", "celery", "-A", "workers.app", "flower"]
+    return [*command, "--address=127.0.0.1", f"--port={FLOWER_PORT}", "--read_only"]
+
+
+def demo_upstream_command(port: int) -> list[str]:
+    """The demonstration model server."""
+    return [sys.executable, "-m", "shared.upstream.demo", "--host", "127.0.0.1", "--port", str(port)]
+
+
+def turnstone_command(*arguments: str) -> list[str]:
+    """The `turnstone` command itself, in a process of its own."""
+    return [sys.executable, "-m", "shared.cli", *arguments]
+
+
+def environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """A child's environment: ours, with what flags and embedded parts have decided since it was read."""
+    decided: dict[str, object] = {
+        "HOST": settings.host,
+        "PORT": settings.port,
+        "DATA_DIR": settings.data_dir.absolute(),
+        "REDIS_URL": settings.redis_url and settings.redis_url.get_secret_value(),
+        "UPSTREAM_BASE_URL": settings.upstream_base_url,
+    }
+    named = {f"{PREFIX}{name}": str(value) for name, value in decided.items() if value is not None}
+    return {**os.environ, **named, **extra}
+
+
+def become(command: list[str], variables: Mapping[str, str]) -> None:
+    """Replace this process by `command`, so that signals reach it directly."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(command[0], command, dict(variables))  # noqa: S606 - no shell is wanted

@@ -1,0 +1,100 @@
+"""The `turnstone` command. Exit codes: 0 done, 1 it did not work, 2 the settings or arguments are wrong."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.cli import commands, demo, doctor, up
+from shared.cli.errors import CommandError
+from shared.settings import Settings, SettingsError, load_settings
+
+app = typer.Typer(
+    help="A self-hosted, OpenAI-compatible Responses API. Settings come from TURNSTONE_… in the environment.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on, instead of TURNSTONE_HOST.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port, instead of TURNSTONE_PORT.")]
+DataDir = Annotated[Path | None, typer.Option(help="Data directory, instead of TURNSTONE_DATA_DIR.")]
+Events = Annotated[bool, typer.Option("--events", help="Send task events, for Flower.")]
+Flower = Annotated[bool, typer.Option("--flower", help=f"Also start Flower on 127.0.0.1:{commands.FLOWER_PORT}.")]
+
+
+@app.command("up")
+def up_command(host: Host = None, port: Port = None, data_dir: DataDir = None, flower: Flower = False) -> None:
+    """Start everything: API, workers, and an embedded Valkey and a demo upstream where none is configured."""
+    with _clear_errors():
+        up.run(_settings(host=host, port=port, data_dir=data_dir), flower=flower)
+
+
+@app.command()
+def api(host: Host = None, port: Port = None) -> None:
+    """Run one API process."""
+    with _clear_errors():
+        settings = _settings(host=host, port=port)
+        command = commands.api_command(
+            "--host", settings.host, "--port", str(settings.port), log_level=settings.log_level
+        )
+        commands.become(command, commands.environment(settings))
+
+
+@app.command()
+def worker(events: Events = False) -> None:
+    """Run one Celery worker process."""
+    with _clear_errors():
+        command = commands.worker_command(f"turnstone-{os.getpid()}", events=events)
+        commands.become(command, commands.environment(_settings()))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database schema up to date."""
+    with _clear_errors():
+        settings = _settings()
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Only this process pays for loading SQL.
+        from shared.store import schema
+
+        schema.migrate(settings)
+
+
+@app.command("doctor")
+def doctor_command() -> None:
+    """Check database, Redis, broker, workers and upstream, and say what to do."""
+    with _clear_errors():
+        raise typer.Exit(0 if doctor.run(_settings()) else 1)
+
+
+@app.command("demo")
+def demo_command(
+    base_url: Annotated[str | None, typer.Option(help="A running server, as http://host:port/v1.")] = None,
+    model: Annotated[str, typer.Option(help="The model to ask for.")] = demo.MODEL,
+    max_output_tokens: Annotated[
+        int | None, typer.Option(min=16, help="Longest answer; unset: the model's own.")
+    ] = None,
+) -> None:
+    """Run the main job and tell what happened; without --base-url on a stack of its own, in a temporary directory."""
+    with _clear_errors():
+        demo.run(base_url, model, max_output_tokens)
+
+
+def _settings(**flags: object) -> Settings:
+    return load_settings().model_copy(update={name: value for name, value in flags.items() if value is not None})
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except SettingsError as error:
+        typer.echo(f"turnstone: wrong settings\n{error}", err=True)
+        raise typer.Exit(2) from None
+    except CommandError as error:
+        typer.echo(f"turnstone: {error}", err=True)
+        raise typer.Exit(1) from None
