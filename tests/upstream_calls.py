@@ -1,0 +1,59 @@
+"""Calling an upstream from a sync test: the client under test, and what a caller of it got."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import aclosing
+from typing import Any
+
+from shared.core.chunks import Chunk
+from shared.errors import UpstreamError
+from shared.upstream.chat_completions import ChatCompletions
+from tests.scripted_upstream import ScriptedUpstream
+
+
+def client(server: ScriptedUpstream, **options: Any) -> ChatCompletions:
+    timeouts = {"connect_seconds": 5.0, "first_byte_seconds": 5.0, "idle_seconds": 5.0, "attempts": 3}
+    return ChatCompletions(base_url=server.base_url, **{**timeouts, **options})
+
+
+def asking(text: str) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}]}
+
+
+class Outcome:
+    """What a caller of `stream` got: the chunks, and the error if there was one."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Chunk]] = []
+        self.error: UpstreamError | None = None
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        return [chunk for batch in self.batches for chunk in batch]
+
+
+def run(upstream: ChatCompletions, body: dict[str, Any]) -> Outcome:
+    outcome = Outcome()
+
+    async def collect() -> None:
+        try:
+            async with aclosing(upstream.stream(body)) as batches:
+                async for batch in batches:
+                    outcome.batches.append(batch)
+        except UpstreamError as error:
+            outcome.error = error
+        finally:
+            await upstream.close()
+
+    asyncio.run(asyncio.wait_for(collect(), 30))
+    return outcome
+
+
+def with_closing(upstream: ChatCompletions, work: Coroutine[Any, Any, Any]) -> Any:
+    async def guarded() -> Any:
+        try:
+            return await work
+        finally:
+            await upstream.close()
+
+    return asyncio.run(asyncio.wait_for(guarded(), 30))
