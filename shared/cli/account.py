@@ -140,16 +140,23 @@ class Account:
         )
 
     async def _follow_up(self, parent: Json) -> None:
-        child = await self.client.create(FOLLOW_UP, previous_response_id=parent["id"])
-        alone = await self.client.create(FOLLOW_UP)
-        child, alone = [await _ended(self.client, turn["id"]) for turn in (child, alone)]
-        _check(child["status"] in ("completed", "incomplete"), f"the follow-up ended {child['status']}")
+        child = await self._ended_turn(previous_response_id=parent["id"])
+        alone = await self._ended_turn()
+        text = output_text(child)
         _check(child["previous_response_id"] == parent["id"], "the follow-up does not name its parent")
-        read, read_alone = child["usage"]["input_tokens"], alone["usage"]["input_tokens"]
-        _check(read > read_alone, "the follow-up does not remember: the model read no more than without a parent")
-        self._line(
-            "follow-up", f"{_brief(output_text(child))}; the model read {read} tokens, without its parent {read_alone}"
+        _check(not self.strict or PROMPT in text, "the follow-up does not remember what was asked before")
+        read, read_alone = _tokens_read(child), _tokens_read(alone)
+        _check(
+            read is None or read_alone is None or read > read_alone, "the model read no more than without the parent"
         )
+        tokens = "" if read is None else f"; the model read {read} tokens, without the parent {read_alone}"
+        self._line("follow-up", f"remembers: {_brief(text)}{tokens}")
+
+    async def _ended_turn(self, **fields: object) -> Json:
+        created = await self.client.create(FOLLOW_UP, **fields)
+        *_, status = await _statuses(self.client, created["id"], created["status"])
+        _check(status in ("completed", "incomplete"), f"the follow-up ended {status}")
+        return await self.client.retrieve(created["id"])
 
 
 async def _statuses(client: ApiClient, response_id: str, first: str) -> list[str]:
@@ -162,9 +169,8 @@ async def _statuses(client: ApiClient, response_id: str, first: str) -> list[str
     return seen
 
 
-async def _ended(client: ApiClient, response_id: str) -> Json:
-    await _statuses(client, response_id, "queued")
-    return await client.retrieve(response_id)
+def _tokens_read(response: Json) -> int | None:
+    return (response["usage"] or {}).get("input_tokens")
 
 
 def _check(holds: bool, otherwise: str) -> None:
