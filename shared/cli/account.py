@@ -21,16 +21,18 @@ _AWAY_SECONDS = 0.5
 
 @dataclass
 class Turn:
-    """The turn the story is about: its events as received, and the statuses that polling saw meanwhile."""
+    """The turn the story is about: its events as received, and the statuses that polling sees meanwhile."""
 
     id: str
     events: list[Json]
     statuses: asyncio.Task[list[str]]
-    first_delta_ms: int | None = None
+    delta_times: list[float] = field(default_factory=list)
 
-    @property
-    def deltas(self) -> int:
-        return sum(event["type"].endswith(".delta") for event in self.events)
+    def add(self, event: Json) -> None:
+        """Take the next event of the live stream."""
+        self.events.append(event)
+        if event["type"].endswith(".delta"):
+            self.delta_times.append(monotonic())
 
 
 @dataclass
@@ -61,23 +63,25 @@ class Account:
         async with aclosing(self.client.create_streamed(PROMPT)) as stream:
             created = await anext(stream)
             response = created["response"]
-            self._line("id", f"{response['id'][:15]}… returned after {_ms_since(started)} ms, {response['status']}")
+            self._line("id", f"{response['id'][:15]}… returned after {_ms(started)} ms, {response['status']}")
             polling = asyncio.create_task(_statuses(self.client, response["id"], response["status"]))
             turn = Turn(response["id"], [created], polling)
             async for event in stream:
-                turn.events.append(event)
-                if turn.deltas == 1 and turn.first_delta_ms is None:
-                    turn.first_delta_ms = _ms_since(started)
-                if turn.deltas == (20 if self.strict else 3):
+                turn.add(event)
+                if len(turn.delta_times) == (20 if self.strict else 3):
                     break
-        self._line(
-            "deltas", f"first after {turn.first_delta_ms} ms, {turn.deltas} within {_ms_since(started)} ms, live"
-        )
+        self._see_deltas(turn, started)
         self._see_drop(turn)
         return turn
 
+    def _see_deltas(self, turn: Turn, started: float) -> None:
+        times = turn.delta_times
+        _check(bool(times), "the stream brought no delta")
+        _check(not self.strict or not turn.statuses.done(), "the deltas came only when the turn had ended")
+        first, last = _ms(started, times[0]), _ms(started, times[-1])
+        self._line("deltas", f"live: the first after {first} ms, {len(times)} within {last} ms")
+
     def _see_drop(self, turn: Turn) -> None:
-        _check(turn.deltas > 0, "the stream brought no delta")
         if turn.events[-1]["type"].endswith(".delta"):
             self._line("dropped", f"connection closed at sequence {len(turn.events) - 1}, in mid-answer")
         else:
@@ -178,8 +182,8 @@ def _check(holds: bool, otherwise: str) -> None:
         raise CommandError(f"The demo failed: {otherwise}.")
 
 
-def _ms_since(started: float) -> int:
-    return round((monotonic() - started) * 1000)
+def _ms(started: float, until: float | None = None) -> int:
+    return round(((until or monotonic()) - started) * 1000)
 
 
 def _brief(text: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
+
 from shared.cli import commands
 from shared.cli.account import Account
 from shared.cli.api_client import ApiClient
@@ -53,6 +55,8 @@ async def _account(base_url: str, fields: dict[str, object], *, strict: bool) ->
     try:
         async with asyncio.timeout(ACCOUNT_SECONDS), ApiClient(base_url, fields) as client:
             await Account(client, strict, say=lambda line: print(line, flush=True)).tell()
+    except aiohttp.ClientError as error:
+        raise CommandError(f"{base_url} cannot be reached, or hung up: {error}") from None
     except TimeoutError:
         raise CommandError(f"The demo did not end within {ACCOUNT_SECONDS:g} s.") from None
     print(f"All as it should be, in {monotonic() - started:.1f} s.", flush=True)

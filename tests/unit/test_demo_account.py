@@ -117,6 +117,20 @@ def test_a_resumed_stream_with_another_text_is_noticed() -> None:
         tell(server)
 
 
+def test_deltas_that_come_only_at_the_end_are_noticed() -> None:
+    server = Server()
+    live = server.create_streamed
+
+    async def buffered(text: str) -> AsyncGenerator[Json, None]:
+        async for event in live(text):
+            yield event
+            await asyncio.sleep(0)  # lets the polling go on to the end of the turn
+
+    server.create_streamed = buffered
+    with pytest.raises(CommandError, match="only when the turn had ended"):
+        tell(server)
+
+
 def test_a_status_that_jumps_is_noticed() -> None:
     server = Server()
     server.polls = iter([])
