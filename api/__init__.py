@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: requests become turns, turns become answers and streams."""

@@ -11,3 +11,8 @@ def now() -> float:
 def monotonic() -> float:
     """Seconds on a clock that never steps, for durations and deadlines."""
     return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    """Stop this thread for a while; for waits between tries, never on an event loop."""
+    time.sleep(seconds)

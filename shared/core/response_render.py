@@ -61,7 +61,7 @@ def render_current(turn: Turn) -> ResponseBody:
     """The Response of a turn that has not ended, as a poll sees it; a cancel shows as soon as it is decided."""
     status = Status.CANCELLED if turn.ending == "cancelled" else turn.status
     body = render(turn, status)
-    body["turnstone"] |= {"attempts": turn.attempt, "started_at": turn.started_at}
+    body["turnstone"] |= {"attempts": turn.attempts, "started_at": turn.started_at}
     return body
 
 

@@ -33,9 +33,14 @@ class Turn:
         return self.status in TERMINAL
 
     @property
-    def work(self) -> int:
-        """The attempt whose events count: an ender's takeover does not make a new one."""
+    def attempts(self) -> int:
+        """How often a worker claimed the turn: an ender's takeover raises the number, but is no attempt."""
         return self.attempt - 1 if self.ending else self.attempt
+
+    @property
+    def work(self) -> int:
+        """The attempt whose events count; before the first claim, the one that will."""
+        return max(1, self.attempts)
 
     @property
     def erase_after_seconds(self) -> int:

@@ -34,6 +34,7 @@ def insert_items(
             "owner": owner,
             "response_id": response_id,
             "direction": direction,
+            "type": item["type"],
             "data": to_text(item),
         }
         for item in items
@@ -55,6 +56,14 @@ def history(connection: Connection, owner: str, response_id: str) -> list[Item] 
         return None
     items: list[Item] = orjson.loads("[" + ",".join(row.data for row in rows if row.data is not None) + "]")
     return items
+
+
+def calls(connection: Connection, owner: str, response_id: str) -> list[Item]:
+    """The function calls and their outputs in the chain that ends with `response_id`."""
+    chain = _ancestry(owner, response_id)
+    kinds = ITEM.c.type.in_(("function_call", "function_call_output"))
+    rows = connection.execute(select(ITEM.c.data).join(chain, ITEM.c.response_id == chain.c.id).where(kinds))
+    return [orjson.loads(data) for data in rows.scalars()]
 
 
 def chain_is_whole(connection: Connection, owner: str, response_id: str) -> bool:

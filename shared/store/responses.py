@@ -75,8 +75,14 @@ def get(connection: Connection, owner: str, response_id: str) -> Stored | None:
     return Stored(to_turn(row), row.body) if row else None
 
 
+def get_turn(connection: Connection, owner: str, response_id: str) -> Turn | None:
+    """A turn, stored or not: for those who answer the request that made it."""
+    row = connection.execute(select(*TURN_COLUMNS).where(RESPONSE.c.id == response_id, owned_by(owner))).first()
+    return to_turn(row) if row else None
+
+
 def get_body(connection: Connection, owner: str, response_id: str) -> str | None:
-    """An ended response as JSON text, whether or not it was to be stored: the answer to the POST that made it."""
+    """An ended response as JSON text, stored or not: for those who answer the request that made it."""
     statement = select(RESPONSE.c.body).where(RESPONSE.c.id == response_id, owned_by(owner))
     return connection.execute(statement).scalar()
 
@@ -104,12 +110,17 @@ class Sight:
     status: Status
     work: int
 
+    @property
+    def terminal(self) -> bool:
+        """Whether the turn has ended."""
+        return self.status in TERMINAL
+
 
 def look(connection: Connection, response_ids: Sequence[str]) -> dict[str, Sight]:
     """The state of many turns at once; missing ones were deleted."""
     columns = (RESPONSE.c.id, RESPONSE.c.status, RESPONSE.c.attempt, RESPONSE.c.ending)
     rows = connection.execute(select(*columns).where(RESPONSE.c.id.in_(response_ids)))
-    return {row.id: Sight(Status(row.status), row.attempt - (row.ending is not None)) for row in rows}
+    return {row.id: Sight(Status(row.status), max(1, row.attempt - (row.ending is not None))) for row in rows}
 
 
 def erase_due(connection: Connection, now: float) -> int:

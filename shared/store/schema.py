@@ -7,7 +7,7 @@ from alembic.script import ScriptDirectory
 
 from shared.errors import TurnstoneError
 from shared.settings import Settings
-from shared.store.engine import Database
+from shared.store.engine import Connection, Database
 
 
 class SchemaBehind(TurnstoneError):
@@ -42,6 +42,11 @@ def check(database: Database) -> None:
     older = {script.revision for script in scripts.walk_revisions()} - {scripts.get_current_head()}
     if revision is None or revision in older:
         raise SchemaBehind("The database schema is behind this version. Run `turnstone migrate` first.")
+
+
+def ping(connection: Connection) -> None:
+    """Ask the database for anything at all; raises as it does."""
+    connection.exec_driver_sql("SELECT 1")
 
 
 def _config() -> Config:

@@ -110,6 +110,7 @@ class ItemRow(SQLModel, table=True):
     owner: str
     response_id: str = Field(foreign_key="response.id", ondelete="CASCADE")
     direction: str
+    type: str
     data: str = Field(sa_type=Text)
 
 

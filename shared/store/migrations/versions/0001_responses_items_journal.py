@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(), nullable=False),
         sa.Column("response_id", sa.String(), nullable=False),
         sa.Column("direction", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
         sa.Column("data", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["response_id"], ["response.id"], name=op.f("fk_item_response_id_response"), ondelete="CASCADE"

@@ -1,0 +1,74 @@
+"""The one mapping from errors to HTTP: OpenAI's envelope, all four keys, never a 422, never a leaked value."""
+
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from shared.core.input_items import invalid_field
+from shared.errors import RequestError, Unavailable, UpstreamError
+from shared.store.engine import is_outage
+
+log = structlog.get_logger()
+
+
+def install(app: FastAPI) -> None:
+    """Replace FastAPI's own shapes; what has no handler here reaches `api.request_context`."""
+    for kind in (RequestError, Unavailable, UpstreamError, ValidationError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _handle)
+
+
+def answer(error: Exception) -> Response:
+    """The response for any error."""
+    match error:
+        case RequestError():
+            return _envelope(error.status, error.type, error.message, error.param, error.code)
+        case ValidationError():
+            return answer(invalid_field(error))
+        case RequestValidationError():
+            return _bad_parameter(error)
+        case HTTPException():
+            return _http(error)
+        case Unavailable():
+            return _unavailable(error.message, error.retry_after_seconds)
+        case UpstreamError():
+            return _envelope(502, "server_error", error.message, None, error.code)
+    if is_outage(error):
+        log.error("database_unavailable", error=type(error).__name__)
+        return _unavailable("The database is not available. Nothing was changed; try again.", 1)
+    # The type alone: a message could repeat what the client sent.
+    log.error("request_crashed", error=type(error).__name__)
+    return _envelope(500, "server_error", "The server had an error while processing the request.", None, None)
+
+
+async def _handle(_request: Request, error: Exception) -> Response:
+    return answer(error)
+
+
+def _bad_parameter(error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    return _envelope(
+        400, "invalid_request_error", f"Invalid value for '{name}': {first['msg']}.", name, "invalid_value"
+    )
+
+
+def _http(error: HTTPException) -> Response:
+    phrase = HTTPStatus(error.status_code).phrase
+    texts = {404: "There is no such path on this server.", 405: "This path does not take that method."}
+    return _envelope(error.status_code, "invalid_request_error", texts.get(error.status_code, phrase), None, None)
+
+
+def _unavailable(message: str, retry_after_seconds: int) -> Response:
+    response = _envelope(503, "server_error", message, None, "server_unavailable")
+    response.headers["retry-after"] = str(retry_after_seconds)
+    return response
+
+
+def _envelope(status: int, kind: str, message: str, param: str | None, code: str | None) -> Response:
+    return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": code}}, status)

@@ -1,0 +1,168 @@
+"""A turn's events for one reader: from the live log, then live, and in the end from SQL, each number once."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from api.row_watch import RowWatch
+from shared.core import sse_frame
+from shared.core.response_render import lifecycle_events
+from shared.core.turn import Turn
+from shared.core.turn_status import Status
+from shared.store.journals import Recording
+from shared.stream.connections import OUTAGE
+from shared.stream.event_feed import EventFeed, Subscription
+from shared.stream.event_log import EventLog
+from shared.stream.keys import Live
+from shared.wire.response import LOST_NUMBER, TERMINAL_EVENTS
+
+_READ_AT_ONCE = 1000
+_TERMINAL_HEADS = tuple(f"event: {kind}\n".encode() for kind in TERMINAL_EVENTS)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where events come from. `recording` reads the journal of an ended turn; None when the turn is gone."""
+
+    feed: EventFeed
+    event_log: EventLog
+    watch: RowWatch
+    recording: Callable[[Turn], Awaitable[Recording | None]]
+
+
+class EventReader:
+    """Reads one turn's events after number `seen`. For one use: iterate `batches` once."""
+
+    def __init__(self, sources: Sources, turn: Turn, after: int, idle_seconds: float) -> None:
+        self._sources = sources
+        self._turn = turn
+        self._seen = after
+        self._work = turn.work
+        self._idle_seconds = idle_seconds
+        self._finished = False
+
+    async def batches(self) -> AsyncGenerator[Live | None, None]:
+        """Events in order, without gap or repeat, to the terminal one; None after each idle time.
+
+        The order is what makes it whole: subscribe (and have it confirmed), then read the log, then go live.
+        """
+        if self._turn.terminal:
+            for batch in await self._recorded(live=False):
+                yield batch
+            return
+        subscription = await self._sources.feed.subscribe(self._turn.id)
+        self._sources.watch.add(subscription)
+        try:
+            for batch in self._opening():
+                yield batch
+            while not self._finished:
+                async for batch in self._logged():
+                    yield batch
+                async for idle_or_batch in self._live(subscription):
+                    yield idle_or_batch
+        finally:
+            self._sources.watch.remove(subscription)
+            await self._sources.feed.unsubscribe(subscription)
+
+    def _opening(self) -> list[Live]:
+        """The lifecycle events that the row alone tells, so that a queued stream shows its id at once."""
+        turn = self._turn
+        if not turn.logged:
+            return []
+        events = lifecycle_events(turn)
+        known = events if turn.status is Status.IN_PROGRESS else events[: 2 if turn.background else 1]
+        frames = [sse_frame.encode(event) for event in known]
+        return self._accept(Live(self._work, 0, len(frames), b"".join(frames)))
+
+    async def _logged(self) -> AsyncGenerator[Live, None]:
+        while not self._finished:
+            try:
+                frames = await self._sources.event_log.read(self._turn.id, self._work, self._seen, _READ_AT_ONCE)
+            except OUTAGE:
+                return
+            if not frames:
+                return
+            for batch in self._accept(Live(self._work, self._seen + 1, len(frames), b"".join(frames))):
+                yield batch
+
+    async def _live(self, subscription: Subscription) -> AsyncGenerator[Live | None, None]:
+        """Live events until the end, or until the log must be read again."""
+        while not self._finished:
+            if not await subscription.wait(self._idle_seconds):
+                yield None
+                return
+            gap = subscription.gap
+            ended = self._sources.watch.ended(subscription)
+            for message in subscription.take():
+                if self._follows(message):
+                    for batch in self._accept(message):
+                        yield batch
+                else:
+                    gap = True
+                    ended = ended or _ends(message.frames)
+            if self._finished:
+                return
+            gap = self._new_attempt(self._sources.watch.work(subscription)) or gap
+            if ended:
+                for batch in await self._recorded(live=True):
+                    yield batch
+                return
+            if gap:
+                return
+
+    def _follows(self, message: Live) -> bool:
+        """Whether the message leaves no gap; a gap is filled from the log, an end out of turn from SQL."""
+        self._new_attempt(message.work)
+        return message.work < self._work or message.first <= self._seen + 1
+
+    def _new_attempt(self, work: int) -> bool:
+        newer = work > self._work
+        if newer:
+            self._work = work
+        return newer
+
+    def _accept(self, batch: Live) -> list[Live]:
+        """What of the batch is new, as at most one batch."""
+        if batch.work < self._work or batch.last <= self._seen:
+            return []
+        fresh = _after(batch, self._seen)
+        self._seen = fresh.last
+        self._finished = _ends(fresh.frames)
+        return [fresh]
+
+    async def _recorded(self, *, live: bool) -> list[Live]:
+        """The rest from the journal. A reader that was there live gets an end in any case."""
+        self._finished = True
+        recording = await self._sources.recording(self._turn)
+        if recording is None:
+            return []
+        last = LOST_NUMBER if recording.lost else len(recording.frames) - 1
+        body, end = recording.frames[:-1], recording.frames[-1]
+        batches = []
+        if self._seen + 1 < len(body):
+            rest = body[self._seen + 1 :]
+            batches.append(Live(self._work, self._seen + 1, len(rest), b"".join(rest)))
+        if last > self._seen:
+            batches.append(Live(self._work, last, 1, end))
+        elif live:
+            event = sse_frame.decode(end)
+            event["sequence_number"] = self._seen + 1
+            batches.append(Live(self._work, self._seen + 1, 1, sse_frame.encode(event)))
+        return batches
+
+
+def _after(batch: Live, seen: int) -> Live:
+    known = seen + 1 - batch.first
+    if known <= 0:
+        return batch
+    frames = sse_frame.split(batch.frames)[known:]
+    return Live(batch.work, seen + 1, len(frames), b"".join(frames))
+
+
+def _ends(frames: bytes) -> bool:
+    """Whether the last of the joined frames is a terminal event."""
+    start = frames.rfind(sse_frame.END, 0, -len(sse_frame.END))
+    return frames.startswith(_TERMINAL_HEADS, 0 if start < 0 else start + len(sse_frame.END))

@@ -1,0 +1,64 @@
+"""Turns whose caller waits on the connection: for the end, or on the stream."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.runtime import ApiRuntime
+from api.sse import stop, wait_for_disconnect
+from shared import clock
+from shared.core.turn import Turn
+from shared.errors import Unavailable
+from shared.store import responses
+from shared.stream.event_feed import Subscription
+
+_NO_WORKER = {"code": "server_error", "message": "No worker was free in time."}
+_JSON = "application/json"
+_CLIENT_LEFT = 499  # nobody reads it; nginx's number for this case
+
+
+async def answer(runtime: ApiRuntime, request: Request, turn: Turn, subscription: Subscription) -> Response:
+    """The ended Response as JSON; a client that leaves first cancels the turn. Lets the subscription go."""
+    runtime.watch.add(subscription)
+    ending = asyncio.create_task(_end_of(runtime, turn, subscription))
+    leaving = asyncio.create_task(wait_for_disconnect(request.receive))
+    try:
+        await asyncio.wait({ending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if ending.done():
+            return Response(await ending, media_type=_JSON)
+        await cancel(runtime, turn)
+        return Response(status_code=_CLIENT_LEFT)
+    finally:
+        await stop(ending, leaving)
+        runtime.watch.remove(subscription)
+        await runtime.feed.unsubscribe(subscription)
+
+
+async def cancel(runtime: ApiRuntime, turn: Turn) -> None:
+    """End the turn of a client that has left; its upstream call stops."""
+    row = await runtime.read(responses.get_turn, turn.owner, turn.id)
+    if row and not row.terminal:
+        await runtime.end(runtime.ender.end, row, "cancelled")
+
+
+async def give_up_unclaimed(runtime: ApiRuntime, turn: Turn) -> bool:
+    """Fail the turn if no worker has claimed it within its time; whether it was failed."""
+    await asyncio.sleep(runtime.settings.foreground_queue_seconds)
+    return await runtime.end(runtime.ender.end_queued, turn, "failed", _NO_WORKER)
+
+
+async def _end_of(runtime: ApiRuntime, turn: Turn, subscription: Subscription) -> str:
+    deadline = clock.monotonic() + runtime.settings.foreground_queue_seconds
+    unclaimed = True
+    while True:
+        happened = await subscription.wait(max(0.0, deadline - clock.monotonic()) if unclaimed else 60)
+        if not happened and unclaimed:
+            unclaimed = False
+            if await runtime.end(runtime.ender.end_queued, turn, "failed", _NO_WORKER):
+                raise Unavailable(_NO_WORKER["message"], retry_after_seconds=5)
+            continue
+        subscription.take()
+        body = await runtime.read(responses.get_body, turn.owner, turn.id)
+        if body is not None:
+            return body

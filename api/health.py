@@ -1,0 +1,53 @@
+"""/healthz: the process answers. /readyz: it can accept turns. /v1/models: what the upstream serves."""
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from api.dependencies import Runtime
+from api.runtime import ApiRuntime
+from shared.store import schema
+from shared.stream.connections import OUTAGE
+
+router = APIRouter()
+
+_CHECK_SECONDS = 2
+
+
+@router.get("/healthz")
+async def healthz() -> Response:
+    """Alive."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz")
+async def readyz(runtime: Runtime) -> Response:
+    """Ready when the database answers. Redis may be away: turns are accepted all the same, and run when it is back."""
+    database, redis = await asyncio.gather(_database(runtime), _redis(runtime))
+    body = {"status": "ok" if database else "unavailable", "database": database, "redis": redis}
+    return JSONResponse(body, 200 if database else 503)
+
+
+@router.get("/v1/models")
+async def models(runtime: Runtime) -> Response:
+    """The upstream's models."""
+    return JSONResponse({"object": "list", "data": await runtime.upstream.models()})
+
+
+async def _database(runtime: ApiRuntime) -> bool:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await runtime.read(schema.ping)
+    except Exception:  # noqa: BLE001 - whatever it is, the database did not answer
+        return False
+    return True
+
+
+async def _redis(runtime: ApiRuntime) -> bool:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await runtime.redis.ping()
+    except OUTAGE:
+        return False
+    return True

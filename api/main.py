@@ -1,0 +1,32 @@
+"""The API application: `uvicorn --factory api.main:create_app`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api import errors, health, responses
+from api.request_context import RequestContext
+from api.runtime import ApiRuntime
+from shared.logging import configure_logging
+from shared.settings import Settings, load_settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application over `settings`, or over the environment's."""
+    settings = settings or load_settings()
+    configure_logging(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+        runtime = app.state.runtime = ApiRuntime(settings)
+        await runtime.start()
+        yield
+        await runtime.close()
+
+    app = FastAPI(title="Turnstone", lifespan=lifespan, redirect_slashes=False)
+    app.add_middleware(RequestContext)
+    errors.install(app)
+    app.include_router(responses.router)
+    app.include_router(health.router)
+    return app

@@ -1,0 +1,87 @@
+"""Streams of a turn's events: the one its POST opens, and those that come back to it later."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import foreground, sse
+from api.runtime import ApiRuntime
+from shared.core.turn import Turn
+from shared.errors import InvalidRequest, response_not_found
+from shared.store import responses
+from shared.store.engine import Connection
+
+_RECONNECT_MS = 1000
+_LARGEST = 2**31 - 1
+
+
+def created(runtime: ApiRuntime, turn: Turn) -> Response:
+    """The stream of a turn just stored. A foreground turn ends with its client, a background one runs on."""
+    pieces = sse.plain(runtime.reader(turn, -1).batches())
+    if turn.background:
+        return sse.EventStreamResponse(pieces)
+    return sse.EventStreamResponse(
+        _giving_up(runtime, turn, pieces), on_disconnect=lambda: foreground.cancel(runtime, turn)
+    )
+
+
+def resumed(runtime: ApiRuntime, turn: Turn, after: int) -> Response:
+    """The events with numbers above `after`, live or long after the end."""
+    return sse.EventStreamResponse(sse.plain(runtime.reader(turn, after).batches()))
+
+
+def resumed_with_ids(runtime: ApiRuntime, turn: Turn, after: int) -> Response:
+    """The same, each event with its number as `id:`."""
+    return sse.EventStreamResponse(sse.with_ids(runtime.reader(turn, after).batches(), _RECONNECT_MS))
+
+
+async def open_turn(runtime: ApiRuntime, owner: str, response_id: str) -> Turn:
+    """The turn whose events are about to be read, marked as observed; raises NotFound."""
+    turn = await runtime.write(_observed, owner, response_id)
+    if turn is None:
+        raise response_not_found(response_id)
+    return turn
+
+
+def refuse_synchronous(turn: Turn) -> None:
+    """Raise InvalidRequest unless the turn was made in background."""
+    if not turn.background:
+        raise InvalidRequest(
+            "This response cannot be streamed because it was not created with background=true.",
+            "stream",
+            "invalid_request_error",
+        )
+
+
+def last_event_id(request: Request, starting_after: int | None) -> int:
+    """The number after which to go on: `Last-Event-ID` stands above the query; raises InvalidRequest."""
+    given = request.headers.get("last-event-id")
+    if given is None:
+        return -1 if starting_after is None else starting_after
+    if not (given.isascii() and given.isdigit() and int(given[:11]) <= _LARGEST):
+        raise InvalidRequest("'Last-Event-ID' must be the number of an event.", "Last-Event-ID", "invalid_value")
+    return int(given[:11])
+
+
+def _observed(connection: Connection, owner: str, response_id: str) -> Turn | None:
+    stored = responses.get(connection, owner, response_id)
+    if stored is None:
+        return None
+    if not stored.turn.terminal:
+        responses.observe(connection, response_id)
+    return stored.turn
+
+
+async def _giving_up(
+    runtime: ApiRuntime, turn: Turn, pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """The same pieces, with an end for turns that no worker claims in time."""
+    giving_up = asyncio.create_task(foreground.give_up_unclaimed(runtime, turn))
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        await sse.stop(giving_up)
+        await pieces.aclose()

@@ -1,0 +1,149 @@
+"""/v1/responses: create, get, cancel, delete, list input items."""
+
+from typing import Annotated, Literal
+
+import orjson
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import foreground, response_stream, turn_creation
+from api.dependencies import Owner, Runtime
+from api.request_body import read_create_response
+from api.runtime import ApiRuntime
+from shared.core.response_render import render_current
+from shared.core.turn import Turn
+from shared.core.turn_status import Status
+from shared.errors import InvalidRequest, response_not_found
+from shared.store import items, responses
+from shared.store.responses import Stored
+
+router = APIRouter(prefix="/v1/responses")
+
+_CANCELLING = {
+    Status.COMPLETED: "Cannot cancel a completed response.",
+    Status.FAILED: "Cannot cancel a failed response.",
+    Status.INCOMPLETE: "Cannot cancel an incomplete response.",
+}
+
+
+@router.post("")
+async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
+    """Store a turn and have it run: answered at once (`background`), as a stream, or at its end."""
+    body = await read_create_response(request, runtime.settings.max_body_bytes)
+    turn, new_items = turn_creation.new_turn(owner, body, runtime.settings)
+    # Subscribed before anything can happen, so that the end of a short turn is not missed.
+    subscription = None if turn.logged else await runtime.feed.subscribe(turn.id)
+    try:
+        waiter = None if turn.background else runtime.name
+        dispatchable = await runtime.write(turn_creation.store, owner, turn, new_items, waiter)
+    except BaseException:
+        if subscription:
+            await runtime.feed.unsubscribe(subscription)
+        raise
+    if dispatchable:
+        runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
+    if subscription:
+        return await foreground.answer(runtime, request, turn, subscription)
+    if turn.stream:
+        return response_stream.created(runtime, turn)
+    return _json(runtime, Stored(turn, None))
+
+
+@router.get("/{response_id}")
+async def get(
+    response_id: str,
+    runtime: Runtime,
+    owner: Owner,
+    stream: bool = False,
+    starting_after: Annotated[int | None, Query(ge=-1, le=2**31 - 1)] = None,
+) -> Response:
+    """The response as it stands; with `stream=true`, its events after `starting_after`."""
+    if stream:
+        turn = await response_stream.open_turn(runtime, owner, response_id)
+        response_stream.refuse_synchronous(turn)
+        return response_stream.resumed(runtime, turn, -1 if starting_after is None else starting_after)
+    return _json(runtime, await find(runtime, owner, response_id))
+
+
+@router.get("/{response_id}/events")
+async def events(
+    request: Request,
+    response_id: str,
+    runtime: Runtime,
+    owner: Owner,
+    starting_after: Annotated[int | None, Query(ge=-1, le=2**31 - 1)] = None,
+) -> Response:
+    """The events with `id:` lines, after `Last-Event-ID` or `starting_after`; of any response, however it was made."""
+    after = response_stream.last_event_id(request, starting_after)
+    turn = await response_stream.open_turn(runtime, owner, response_id)
+    return response_stream.resumed_with_ids(runtime, turn, after)
+
+
+@router.post("/{response_id}/cancel")
+async def cancel(response_id: str, runtime: Runtime, owner: Owner) -> Response:
+    """Stop a background response; once answered, it is cancelled for ever. Cancelling twice is no error."""
+    stored = await find(runtime, owner, response_id)
+    _refuse_cancel(stored.turn)
+    if stored.turn.status is not Status.CANCELLED and stored.turn.ending is None:
+        await runtime.end(runtime.ender.end, stored.turn, "cancelled")
+        stored = await find(runtime, owner, response_id)
+        _refuse_cancel(stored.turn)
+    return _json(runtime, stored)
+
+
+@router.delete("/{response_id}")
+async def delete(response_id: str, runtime: Runtime, owner: Owner) -> Response:
+    """Erase a response that has ended."""
+    if not await runtime.write(responses.remove, owner, response_id):
+        await find(runtime, owner, response_id)
+        raise InvalidRequest("Cannot delete an in-flight response.", "response_id", "invalid_request_error")
+    return Response(
+        orjson.dumps({"id": response_id, "object": "response", "deleted": True}), media_type="application/json"
+    )
+
+
+@router.get("/{response_id}/input_items")
+async def input_items(
+    response_id: str,
+    runtime: Runtime,
+    owner: Owner,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+) -> Response:
+    """The response's own input, in pages."""
+    await find(runtime, owner, response_id)
+    page = await runtime.read(
+        items.input_page, owner, response_id, after=after, limit=limit, descending=order == "desc"
+    )
+    data = [orjson.loads(item) for item in page.items]
+    listing = {
+        "object": "list",
+        "data": data,
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+        "has_more": page.has_more,
+    }
+    return Response(orjson.dumps(listing), media_type="application/json")
+
+
+async def find(runtime: ApiRuntime, owner: str, response_id: str) -> Stored:
+    """A response of this owner; raises NotFound for any other id."""
+    stored = await runtime.read(responses.get, owner, response_id)
+    if stored is None:
+        raise response_not_found(response_id)
+    return stored
+
+
+def _refuse_cancel(turn: Turn) -> None:
+    refusal = _CANCELLING.get(turn.status) if turn.background else "Cannot cancel a synchronous response."
+    if refusal:
+        raise InvalidRequest(refusal, "response_id", "invalid_request_error")
+
+
+def _json(runtime: ApiRuntime, stored: Stored) -> Response:
+    if stored.body is not None:
+        return Response(stored.body, media_type="application/json")
+    headers = {"openai-poll-after-ms": str(runtime.settings.poll_after_ms)}
+    return Response(orjson.dumps(render_current(stored.turn)), media_type="application/json", headers=headers)

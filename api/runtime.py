@@ -1,0 +1,121 @@
+"""What one API process has: a database behind a few threads, Redis, the event feed, a dispatcher, an upstream."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, TypeVar
+
+import orjson
+
+from api.event_reader import EventReader, Sources
+from api.row_watch import RowWatch
+from shared.core import sse_frame
+from shared.core.replay import replay
+from shared.core.turn import Turn
+from shared.queue import Dispatcher
+from shared.settings import Settings
+from shared.store import journals, responses, schema
+from shared.store.engine import Connection, Database
+from shared.store.journals import Recording
+from shared.store.responses import Sight
+from shared.stream.connections import connect, connect_async
+from shared.stream.event_feed import EventFeed
+from shared.stream.event_log import EventLog
+from shared.stream.freeze import LogFreezer
+from shared.stream.keys import Keys
+from shared.turns.ending import TurnEnder
+from shared.upstream.registry import upstream_for
+
+# Ends from outside may wait for a Redis that is away; they have threads of their own, so that reads never do.
+_ENDER_THREADS = 8
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ApiRuntime:
+    """The process's parts. Made on the event loop it serves; `start` before the first request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.database = Database(settings.sql_url, settings.database_pool_size)
+        schema.check(self.database)
+        keys = Keys(settings.key_prefix)
+        self.redis = connect_async(settings.redis)
+        self.feed = EventFeed(connect_async(settings.redis), keys)
+        self.event_log = EventLog(self.redis, keys, settings.stream_log_seconds)
+        self.dispatcher = Dispatcher(settings)
+        freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
+        self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
+        self.upstream = upstream_for(settings)
+        self.watch = RowWatch(self._look)
+        self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")
+        self._enders = ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="ender")
+        self._services: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to listen and to watch."""
+        await self.feed.start()
+        self._services = [asyncio.create_task(self.watch.run(), name="row-watch")]
+
+    async def close(self) -> None:
+        """Stop the parts."""
+        for service in self._services:
+            service.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await service
+        await self.feed.close()
+        await self.redis.aclose()
+        await self.upstream.close()
+        self._enders.shutdown()
+        self._sql.shutdown()
+        self.dispatcher.close()
+        self.database.close()
+
+    async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a store function that reads, in one hop to a thread."""
+
+        def hop() -> T:
+            with self.database.read() as connection:
+                return query(connection, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._sql, hop)
+
+    async def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a store function in one transaction, in one hop to a thread."""
+
+        def hop() -> T:
+            with self.database.write() as connection:
+                return change(connection, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._sql, hop)
+
+    async def end(self, end: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one of the ender's routines in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._enders, lambda: end(*args, **kwargs))
+
+    def reader(self, turn: Turn, after: int) -> EventReader:
+        """A reader of the turn's events with numbers above `after`."""
+        sources = Sources(self.feed, self.event_log, self.watch, self._recording)
+        return EventReader(sources, turn, after, self.settings.heartbeat_seconds)
+
+    async def _recording(self, turn: Turn) -> Recording | None:
+        return await self.read(_recording, turn)
+
+    async def _look(self, response_ids: Sequence[str]) -> dict[str, Sight]:
+        return await self.read(responses.look, response_ids)
+
+
+def _recording(connection: Connection, turn: Turn) -> Recording | None:
+    """The journal; turns whose events were not logged are replayed from their stored Response."""
+    recording = journals.read(connection, turn.owner, turn.id)
+    if recording is not None:
+        return recording
+    body = responses.get_body(connection, turn.owner, turn.id)
+    if body is None:
+        return None
+    return Recording([sse_frame.encode(event) for event in replay(turn, orjson.loads(body))], lost=False)

@@ -1,0 +1,109 @@
+"""Celery's configuration, the names of tasks and queues, and the way a turn gets into the broker."""
+
+import queue
+import threading
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.entity import Queue
+
+from shared import clock
+from shared.settings import Settings
+
+RUN_TURN = "turnstone.run_turn"
+PRIORITY, DEFAULT, FLEX = "priority", "default", "flex"
+
+# Workers empty these in this order; `flex` may starve, which is what its tier means.
+QUEUES = (PRIORITY, DEFAULT, FLEX)
+_QUEUE_OF_TIER = {"priority": PRIORITY, "fast": PRIORITY, "ultrafast": PRIORITY, "flex": FLEX}
+
+_WAITING_MESSAGES = 10_000
+_BREAKER_SECONDS = 1.0
+_SOCKET_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+def queue_of(service_tier: str) -> str:
+    """The queue that a service tier's turns go to."""
+    return _QUEUE_OF_TIER.get(service_tier, DEFAULT)
+
+
+def celery_app(settings: Settings) -> Celery:
+    """The Celery application, for workers and for whoever sends to them.
+
+    Messages are acknowledged before the task runs and never retried: a lost turn is found by its lease in SQL, not by
+    the broker (with late acks a restart of Redis ends the worker, and the visibility timeout runs long turns twice).
+    """
+    app = Celery("turnstone", broker=settings.broker, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "global_keyprefix": f"{settings.key_prefix}:",
+            "queue_order_strategy": "priority",
+        },
+        result_backend=None,
+        task_acks_late=False,
+        task_create_missing_queues=False,
+        task_default_queue=DEFAULT,
+        task_ignore_result=True,
+        task_queues=[Queue(name) for name in QUEUES],
+        task_serializer="json",
+        task_track_started=True,
+        worker_concurrency=settings.worker_concurrency,
+        worker_disable_prefetch=True,
+        worker_hijack_root_logger=False,
+        worker_pool="threads",
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+class Dispatcher:
+    """Publishes messages from a thread of its own, so that a broker that hangs holds up nobody.
+
+    A message that cannot be sent is dropped: its row stays queued in SQL, where the sweeper finds it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._app = celery_app(settings)
+        self._app.conf.broker_transport_options |= {
+            "socket_timeout": _SOCKET_SECONDS,
+            "socket_connect_timeout": _SOCKET_SECONDS,
+        }
+        self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(_WAITING_MESSAGES)
+        self._closed_until = 0.0
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+        self._thread.start()
+
+    def dispatch(self, response_id: str, service_tier: str) -> None:
+        """Have the turn's message sent; returns at once and never fails."""
+        try:
+            self._waiting.put_nowait((response_id, queue_of(service_tier)))
+        except queue.Full:
+            log.warning("dispatch_queue_full", response_id=response_id)
+
+    def close(self) -> None:
+        """Send what waits, then stop; waits at most a few seconds."""
+        self._waiting.put(None)
+        self._thread.join(2 * _SOCKET_SECONDS)
+
+    def _run(self) -> None:
+        while (message := self._waiting.get()) is not None:
+            self._send(*message)
+
+    def _send(self, response_id: str, queue_name: str) -> None:
+        if clock.monotonic() < self._closed_until:
+            return
+        try:
+            self._publish(response_id, queue_name)
+        except Exception as error:  # noqa: BLE001 - each transport raises its own; none may end this thread
+            # One timeout is enough for now: what waits behind it stays with SQL instead of timing out one by one.
+            self._closed_until = clock.monotonic() + _BREAKER_SECONDS
+            log.warning("dispatch_failed", response_id=response_id, error=type(error).__name__)
+
+    def _publish(self, response_id: str, queue_name: str) -> None:
+        options: dict[str, Any] = {"task_id": response_id, "queue": queue_name, "retry": False, "ignore_result": True}
+        self._app.send_task(RUN_TURN, args=[response_id], **options)

@@ -1,0 +1,29 @@
+"""Redis clients, with bounds on every wait: a paused Redis must never hold a turn or a request."""
+
+import redis
+import redis.asyncio as aioredis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+_CONNECT_SECONDS = 2
+_ANSWER_SECONDS = 2
+
+Redis = redis.Redis
+AsyncRedis = aioredis.Redis
+RedisError = redis.RedisError
+# The asyncio client raises some of its losses as bare OSErrors.
+OUTAGE = (redis.RedisError, OSError, TimeoutError)
+
+
+def connect(url: str) -> Redis:
+    """A synchronous client, for enders and the doctor; one attempt per command, the caller decides about more."""
+    return redis.Redis.from_url(
+        url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def connect_async(url: str) -> AsyncRedis:
+    """An asyncio client, for event loops. A dropped connection is opened anew once per command."""
+    return aioredis.Redis.from_url(
+        url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_ANSWER_SECONDS, protocol=2
+    )

@@ -1,0 +1,158 @@
+"""Live events for one API process: one connection to Redis, fanned out to bounded queues."""
+
+import asyncio
+import contextlib
+from collections import deque
+
+import structlog
+
+from shared.stream.connections import OUTAGE, AsyncRedis
+from shared.stream.keys import Keys, Live
+
+_QUEUE_BYTES = 1024 * 1024
+_CONFIRM_SECONDS = 2.0
+_RECONNECT_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+class Subscription:
+    """One reader's view of a turn's channel.
+
+    `gap` tells that messages may be missing (overflow, reconnect): read the log again. Memory is bounded by 1 MiB.
+    """
+
+    def __init__(self, response_id: str) -> None:
+        self.response_id = response_id
+        self.gap = False
+        self._messages: deque[Live] = deque()
+        self._bytes = 0
+        self._wake = asyncio.Event()
+
+    def put(self, message: Live) -> None:
+        """Hand over a message; a reader that is too slow loses them all and is told so."""
+        self._bytes += len(message.frames)
+        if self._bytes > _QUEUE_BYTES:
+            self.mark_gap()
+        else:
+            self._messages.append(message)
+            self._wake.set()
+
+    def mark_gap(self) -> None:
+        """Say that messages may be missing."""
+        self._messages.clear()
+        self._bytes = 0
+        self.gap = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Make the reader look around: something other than a message has happened."""
+        self._wake.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait until something happened; False when nothing did."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def take(self) -> list[Live]:
+        """All messages at hand; clears `gap`, so look at it before."""
+        self._wake.clear()
+        self.gap = False
+        self._bytes = 0
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages
+
+
+class EventFeed:
+    """The process's one subscriber. `start` before use; lives on one event loop."""
+
+    def __init__(self, client: AsyncRedis, keys: Keys) -> None:
+        self._keys = keys
+        self._pubsub = client.pubsub()
+        self._readers: dict[str, set[Subscription]] = {}
+        self._confirmed: dict[str, asyncio.Event] = {}
+        self._commands = asyncio.Lock()
+        self._listener: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the connection and listen; a Redis that is down is tried again for ever."""
+        self._listener = asyncio.create_task(self._listen(), name="event-feed")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._listener:
+            self._listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listener
+        with contextlib.suppress(*OUTAGE):
+            await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it unannotated
+
+    async def subscribe(self, response_id: str) -> Subscription:
+        """Subscribe and wait for the server's confirmation, at most 2 s: without Redis, the reader lives on SQL."""
+        subscription = Subscription(response_id)
+        channel = self._keys.live(response_id)
+        readers = self._readers.setdefault(channel, set())
+        readers.add(subscription)
+        if len(readers) == 1:
+            self._confirmed[channel] = asyncio.Event()
+            await self._command(self._pubsub.subscribe, channel)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CONFIRM_SECONDS):
+                await self._confirmed[channel].wait()
+        return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """Let go; the channel is left at once when nobody else reads it."""
+        channel = self._keys.live(subscription.response_id)
+        readers = self._readers.get(channel, set())
+        readers.discard(subscription)
+        if not readers and channel in self._readers:
+            del self._readers[channel], self._confirmed[channel]
+            await self._command(self._pubsub.unsubscribe, channel)
+
+    async def _command(self, command: object, channel: str) -> None:
+        # One at a time: redis-py opens a connection per caller when several find none.
+        async with self._commands:
+            with contextlib.suppress(*OUTAGE):
+                await command(channel)  # type: ignore[operator]  # redis-py types both commands as Any
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._resubscribe()
+                while True:
+                    message = await self._pubsub.get_message(timeout=None)
+                    if message is not None:
+                        self._receive(message["type"], message["channel"].decode(), message["data"])
+            except OUTAGE as error:
+                log.warning("event_feed_lost", error=type(error).__name__)
+                self._mark_gaps()
+                await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _resubscribe(self) -> None:
+        async with self._commands:
+            await self._pubsub.subscribe(self._keys.hub, *self._readers)
+
+    def _receive(self, kind: str, channel: str, data: bytes | int) -> None:
+        readers = self._readers.get(channel, ())
+        if kind == "message" and isinstance(data, bytes):
+            live = Live.decode(data)
+            for subscription in readers:
+                subscription.put(live)
+        elif kind == "subscribe" and readers:
+            confirmed = self._confirmed[channel]
+            if confirmed.is_set():
+                # A second confirmation: the client reconnected by itself, and messages may have passed meanwhile.
+                for subscription in readers:
+                    subscription.mark_gap()
+            confirmed.set()
+
+    def _mark_gaps(self) -> None:
+        for readers in self._readers.values():
+            for subscription in readers:
+                subscription.mark_gap()

@@ -1,0 +1,45 @@
+"""What an ender needs of Redis: to stop a turn's log, read it, and tell the others."""
+
+from collections.abc import Callable
+from typing import cast
+
+from shared.stream.connections import OUTAGE, Redis
+from shared.stream.keys import Keys, Live
+from shared.stream.scripts import FREEZE
+
+
+class LogFreezer:
+    """Synchronous, since an end is a SQL transaction with one call to Redis before and one after."""
+
+    def __init__(self, client: Redis, keys: Keys, keep_seconds: float) -> None:
+        self._client = client
+        self._keys = keys
+        self._keep = int(keep_seconds)
+        self._freeze = client.register_script(FREEZE)
+
+    def freeze(self, response_id: str, attempt: int, work: int, again: Callable[[], bool]) -> list[bytes] | None:
+        """Fence off every attempt below `attempt` and return the frames of `work`.
+
+        None when Redis could not be asked; `again` is called between tries and says whether to go on.
+        """
+        keys = [self._keys.fence(response_id), self._keys.log(response_id, work)]
+        while True:
+            try:
+                return cast(list[bytes], self._freeze(keys=keys, args=[attempt, self._keep]))
+            except OUTAGE:
+                if not again():
+                    return None
+
+    def publish_end(self, response_id: str, work: int, number: int, frame: bytes) -> None:
+        """Publish the terminal event, as a hint: subscribers find it in SQL all the same."""
+        self._publish(self._keys.live(response_id), Live(work, number, 1, frame).encode())
+
+    def announce(self, response_id: str) -> None:
+        """Tell the workers that a turn was ended from outside."""
+        self._publish(self._keys.cancel, response_id.encode())
+
+    def _publish(self, channel: str, message: bytes) -> None:
+        try:
+            self._client.publish(channel, message)
+        except OUTAGE:
+            return

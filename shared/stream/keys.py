@@ -1,0 +1,69 @@
+"""Every Redis key and channel of the event streams, in one place.
+
+| key                        | type    | holds                                                                        |
+|----------------------------|---------|------------------------------------------------------------------------------|
+| PREFIX:fence:RESPONSE      | string  | the highest attempt known; lower ones may not append                         |
+| PREFIX:log:RESPONSE:WORK   | stream  | one attempt's events; entry (number + 1)-0 has one field `f`, the SSE frame  |
+| PREFIX:live:RESPONSE       | channel | `Live` messages: the same frames, as they are appended                       |
+| PREFIX:cancel              | channel | ids of responses that were ended from outside, for the workers               |
+| PREFIX:hub                 | channel | nothing: it keeps an API process's one connection subscribed                 |
+
+Keys live for `TURNSTONE_STREAM_LOG_SECONDS` after their last append. The broker's keys are Celery's own.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The names under one deployment's prefix."""
+
+    prefix: str
+
+    def fence(self, response_id: str) -> str:
+        """The fence of a turn."""
+        return f"{self.prefix}:fence:{response_id}"
+
+    def log(self, response_id: str, work: int) -> str:
+        """The log of one attempt."""
+        return f"{self.prefix}:log:{response_id}:{work}"
+
+    def live(self, response_id: str) -> str:
+        """The channel of a turn's live events."""
+        return f"{self.prefix}:live:{response_id}"
+
+    @property
+    def cancel(self) -> str:
+        """The channel that tells workers to stop a turn."""
+        return f"{self.prefix}:cancel"
+
+    @property
+    def hub(self) -> str:
+        """The channel an API process subscribes to at its start."""
+        return f"{self.prefix}:hub"
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A live message: events `first`, `first` + 1, … of attempt `work`, as joined frames."""
+
+    work: int
+    first: int
+    count: int
+    frames: bytes
+
+    @property
+    def last(self) -> int:
+        """The number of the last event."""
+        return self.first + self.count - 1
+
+    def encode(self) -> bytes:
+        """The message as published; the Lua script `append` writes the same head."""
+        return b"%d %d %d\n" % (self.work, self.first, self.count) + self.frames
+
+    @classmethod
+    def decode(cls, message: bytes) -> "Live":
+        """The message as received."""
+        head, _, frames = message.partition(b"\n")
+        work, first, count = head.split(b" ")
+        return cls(int(work), int(first), int(count), frames)

@@ -1,0 +1,58 @@
+"""The Lua scripts: what must happen in one step in Redis."""
+
+REFUSED = -3
+NOT_MINE = -2
+
+# Append to many turns' logs and publish the same frames.
+# KEYS  per turn: fence, log, channel
+# ARGV  seconds to live, then per turn: attempt, raise (1 sets the fence, after a claim), first number, count, frames…
+# Returns per turn: REFUSED (a higher attempt is known) · NOT_MINE (the fence is missing or lower)
+# · else the log's last number: first + count - 1 when it was appended, anything else when the log has another end.
+APPEND = """
+local ttl, at, results = ARGV[1], 2, {}
+for turn = 1, #KEYS / 3 do
+  local fence, log, channel = KEYS[turn * 3 - 2], KEYS[turn * 3 - 1], KEYS[turn * 3]
+  local attempt, raise = tonumber(ARGV[at]), ARGV[at + 1] == '1'
+  local first, count = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local known = tonumber(redis.call('GET', fence) or '0')
+  local result
+  if known > attempt then
+    result = -3
+  elseif known < attempt and not raise then
+    result = -2
+  else
+    if known < attempt then redis.call('SET', fence, attempt) end
+    result = redis.call('XLEN', log) - 1
+    if result == first - 1 then
+      for i = 1, count do
+        redis.call('XADD', log, (first + i) .. '-0', 'f', ARGV[at + 3 + i])
+      end
+      redis.call('EXPIRE', fence, ttl)
+      redis.call('EXPIRE', log, ttl)
+      local head = attempt .. ' ' .. first .. ' ' .. count .. '\\n'
+      redis.call('PUBLISH', channel, head .. table.concat(ARGV, '', at + 4, at + 3 + count))
+      result = first + count - 1
+    end
+  end
+  results[turn] = result
+  at = at + 4 + count
+end
+return results
+"""
+
+# KEYS fence · ARGV attempt, seconds to live. 1, or 0 when a higher attempt is known.
+RAISE_FENCE = """
+if tonumber(redis.call('GET', KEYS[1]) or '0') > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
+"""
+
+# KEYS fence, log · ARGV attempt, seconds to live. No lower attempt appends from here on; returns the log's frames.
+FREEZE = """
+if tonumber(redis.call('GET', KEYS[1]) or '0') < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+local frames = {}
+for i, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do frames[i] = entry[2][2] end
+return frames
+"""

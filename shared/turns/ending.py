@@ -1,0 +1,138 @@
+"""The one routine that ends a turn: for the worker that finishes it, for a cancel and for the sweeper."""
+
+from collections.abc import Callable
+
+import structlog
+
+from shared import clock
+from shared.core import sse_frame
+from shared.core.emission import Emission
+from shared.core.response_fold import ResponseFold
+from shared.core.response_render import lifecycle_events
+from shared.core.turn import Ending, Outcome, Turn
+from shared.core.turn_status import Status
+from shared.queue import Dispatcher
+from shared.store import attempts, journals
+from shared.store.attempts import Journal
+from shared.store.engine import Connection, Database, is_outage
+from shared.stream.freeze import LogFreezer
+from shared.wire.response import LOST_NUMBER, Event, ResponseBody
+
+# How long a finished turn outlives a database that is away, and how long a freeze waits for Redis.
+_OUTAGE_SECONDS = 120
+_FREEZE_SECONDS = 2
+_RETRY_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+class TurnEnder:
+    """Writes ends: one transaction each, then the hints. Safe to call from any thread, but not from an event loop."""
+
+    def __init__(self, database: Database, freezer: LogFreezer, dispatcher: Dispatcher, lease_seconds: float) -> None:
+        self._database = database
+        self._freezer = freezer
+        self._dispatcher = dispatcher
+        self._lease_seconds = lease_seconds
+
+    def finish(self, turn: Turn, body: ResponseBody, outcome: Outcome, frames: list[bytes]) -> bool:
+        """FINISH, by the worker that holds the turn; False when it was lost meanwhile and nothing was written."""
+        journal = _journal(turn, frames)
+        fence = (turn.id, turn.attempt)
+        return self._write(turn, lambda c: attempts.finish(c, fence, turn, body, outcome, journal))
+
+    def publish_end(self, turn: Turn, number: int, frame: bytes) -> None:
+        """Tell subscribers of a turn whose events are not logged that it has ended."""
+        self._freezer.publish_end(turn.id, turn.work, number, frame)
+
+    def end(self, turn: Turn, ending: Ending, error: dict[str, str] | None = None) -> bool:
+        """END FROM OUTSIDE; False when somebody else was faster, whose end then stands."""
+        if turn.status is Status.QUEUED and self.end_queued(turn, ending, error):
+            return True
+        taken = self._take_over(turn.id, ending)
+        return taken is not None and self.resume(taken, error)
+
+    def resume(self, turn: Turn, error: dict[str, str] | None = None) -> bool:
+        """The rest of END FROM OUTSIDE, for a turn that was taken over: freeze, fold, close, write, publish."""
+        assert turn.ending, "the takeover has set it"
+        self._freezer.announce(turn.id)
+        frames = self._freezer.freeze(turn.id, turn.attempt, turn.work, _for_seconds(_FREEZE_SECONDS))
+        lost = frames is None or (turn.output_started and not frames)
+        events = [] if lost else [sse_frame.decode(frame) for frame in frames or ()]
+        outcome = _outcome(turn, turn.ending, error)
+        closing = _close(events or lifecycle_events(turn), outcome, LOST_NUMBER if lost else None)
+        kept = frames if frames and not lost else [sse_frame.encode(event) for event in lifecycle_events(turn)]
+        fence = (turn.id, turn.attempt)
+        written = [sse_frame.encode(event) for event in closing]
+        journal = _journal(turn, kept + written, lost)
+        body = closing[-1]["response"]
+        done = self._write(turn, lambda c: attempts.finish_ending(c, fence, turn, body, outcome, journal))
+        if done:
+            self._freezer.publish_end(turn.id, turn.work, closing[-1]["sequence_number"], written[-1])
+        return done
+
+    def end_queued(self, turn: Turn, ending: Ending, error: dict[str, str] | None = None) -> bool:
+        """End a turn that no worker ever had; False when one has it now, or it has ended."""
+        outcome = _outcome(turn, ending, error)
+        opening = lifecycle_events(turn)[: 2 if turn.background else 1]
+        events = opening + _close(opening, outcome)
+        frames = [sse_frame.encode(event) for event in events]
+        journal = _journal(turn, frames)
+        body = events[-1]["response"]
+        done = self._write(turn, lambda c: attempts.end_queued(c, turn, body, outcome, journal))
+        if done:
+            self._freezer.publish_end(turn.id, turn.work, events[-1]["sequence_number"], frames[-1])
+        return done
+
+    def _take_over(self, response_id: str, ending: Ending) -> Turn | None:
+        with self._database.write() as connection:
+            return attempts.take_over(connection, response_id, ending, lease_seconds=self._lease_seconds)
+
+    def _write(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:
+        again = _for_seconds(_OUTAGE_SECONDS)
+        while True:
+            try:
+                return self._write_once(turn, end)
+            except Exception as error:
+                if not is_outage(error) or not again():
+                    raise
+                log.warning("end_waits_for_database", response_id=turn.id, error=type(error).__name__)
+
+    def _write_once(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:
+        with self._database.write() as connection:
+            done = end(connection)
+            released = attempts.release_waiting(connection, turn.id, now=clock.now()) if done else []
+        for waiting in released:
+            self._dispatcher.dispatch(waiting.id, waiting.request.get("service_tier", "auto"))
+        return done
+
+
+def turn_facts(turn: Turn, at: float) -> dict[str, object]:
+    """What the Response tells about its own run, under `turnstone`."""
+    return {"attempts": turn.attempts, "started_at": turn.started_at, "ended_at": at}
+
+
+def _outcome(turn: Turn, ending: Ending, error: dict[str, str] | None) -> Outcome:
+    at = clock.now()
+    return Outcome(status=Status(ending), at=at, error=error, facts=turn_facts(turn, at))
+
+
+def _close(events: list[Event], outcome: Outcome, number: int | None = None) -> list[Event]:
+    emission = Emission(ResponseFold.of(events))
+    emission.end(outcome, number)
+    return emission.take()
+
+
+def _journal(turn: Turn, frames: list[bytes], lost: bool = False) -> Journal | None:
+    return Journal(turn.work, journals.compress(frames), lost) if turn.logged else None
+
+
+def _for_seconds(seconds: float) -> Callable[[], bool]:
+    """A pause between tries; False once `seconds` have passed since now."""
+    deadline = clock.monotonic() + seconds
+
+    def again() -> bool:
+        clock.pause(_RETRY_SECONDS)
+        return clock.monotonic() < deadline
+
+    return again

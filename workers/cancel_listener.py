@@ -1,0 +1,29 @@
+"""Hears which turns were ended from outside, so that their upstream calls stop at once."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from shared.stream.connections import OUTAGE, AsyncRedis
+from shared.stream.keys import Keys
+
+_RECONNECT_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+async def listen_for_cancels(client: AsyncRedis, keys: Keys, stop_turn: Callable[[str], None]) -> None:
+    """Call `stop_turn` with each response id announced, for ever; a notice that is missed costs one fenced write."""
+    while True:
+        pubsub = client.pubsub()
+        try:
+            await pubsub.subscribe(keys.cancel)
+            async for message in pubsub.listen():
+                if message["type"] == "message":
+                    stop_turn(message["data"].decode())
+        except OUTAGE as error:
+            log.warning("cancel_listener_lost", error=type(error).__name__)
+            await asyncio.sleep(_RECONNECT_SECONDS)
+        finally:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it unannotated

@@ -1,0 +1,149 @@
+"""The process's one publisher: all turns' new events in one call to Redis, as soon as the last call has returned."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from shared.stream.connections import OUTAGE
+from shared.stream.event_log import Append, EventLog
+from shared.stream.scripts import NOT_MINE, REFUSED
+
+_MOST_EVENTS = 512
+_MOST_BYTES = 256 * 1024
+_RETRY_SECONDS = 0.25
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False, slots=True)
+class TurnLog:
+    """One attempt's frames, all kept in memory until the turn ends: what Redis loses is sent again from here.
+
+    `sent` counts the frames that Redis is known to have. `lose` is called when a higher attempt is known.
+    """
+
+    response_id: str
+    attempt: int
+    lose: Callable[[], None]
+    frames: list[bytes] = field(default_factory=list)
+    sent: int = 0
+    claimed: bool = True
+    whole: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Publisher:
+    """Appends to the event log for all turns of the process. A Redis error never fails a turn.
+
+    `renew` asks SQL whether an attempt still holds its turn; it is asked before a log is written anew.
+    """
+
+    def __init__(self, event_log: EventLog, renew: Callable[[str, int], Awaitable[bool]]) -> None:
+        self._event_log = event_log
+        self._renew = renew
+        self._dirty: dict[TurnLog, None] = {}
+        self._wake = asyncio.Event()
+        self._healing: set[asyncio.Task[None]] = set()
+
+    def append(self, turn_log: TurnLog, frames: list[bytes]) -> None:
+        """Have `frames` published with the next flush."""
+        turn_log.frames.extend(frames)
+        turn_log.whole.clear()
+        self._mark(turn_log)
+
+    def drop(self, turn_log: TurnLog) -> None:
+        """Publish nothing more of this attempt."""
+        self._dirty.pop(turn_log, None)
+
+    async def flushed(self, turn_log: TurnLog, seconds: float) -> bool:
+        """Wait until Redis has every frame; False when it still has not after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await turn_log.whole.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Flush for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._dirty:
+                await self._flush()
+
+    async def _flush(self) -> None:
+        batch = self._take()
+        try:
+            results = await self._event_log.append([append for _, append in batch])
+        except OUTAGE as error:
+            log.warning("publish_failed", turns=len(batch), error=type(error).__name__)
+            for turn_log, _ in batch:
+                self._mark(turn_log)
+            await asyncio.sleep(_RETRY_SECONDS)
+            return
+        for (turn_log, _), result in zip(batch, results, strict=True):
+            self._settle(turn_log, result)
+
+    def _take(self) -> list[tuple[TurnLog, Append]]:
+        batch: list[tuple[TurnLog, Append]] = []
+        events = size = 0
+        for turn_log in list(self._dirty):
+            if events >= _MOST_EVENTS or size >= _MOST_BYTES:
+                break
+            del self._dirty[turn_log]
+            frames = _some(turn_log.frames, turn_log.sent, _MOST_EVENTS - events, _MOST_BYTES - size)
+            events += len(frames)
+            size += sum(map(len, frames))
+            batch.append((turn_log, self._append_of(turn_log, frames)))
+        return batch
+
+    def _append_of(self, turn_log: TurnLog, frames: list[bytes]) -> Append:
+        return Append(turn_log.response_id, turn_log.attempt, turn_log.sent, frames, turn_log.claimed)
+
+    def _settle(self, turn_log: TurnLog, result: int) -> None:
+        if result == REFUSED:
+            turn_log.lose()
+        elif result == NOT_MINE:
+            self._heal_in_background(turn_log)
+        else:
+            turn_log.claimed = False
+            # Any other last number than the one we wrote up to: Redis lost some, or a repeated call found them there.
+            turn_log.sent = result + 1
+            if turn_log.sent < len(turn_log.frames):
+                self._mark(turn_log)
+            else:
+                turn_log.whole.set()
+
+    def _heal_in_background(self, turn_log: TurnLog) -> None:
+        task = asyncio.create_task(self._heal(turn_log))
+        self._healing.add(task)
+        task.add_done_callback(self._healing.discard)
+
+    async def _heal(self, turn_log: TurnLog) -> None:
+        """The fence is gone: set it, ask SQL whether the turn is still ours, only then send again. In this order."""
+        try:
+            raised = await self._event_log.raise_fence(turn_log.response_id, turn_log.attempt)
+            if not raised or not await self._renew(turn_log.response_id, turn_log.attempt):
+                turn_log.lose()
+                return
+        except Exception as error:  # noqa: BLE001 - Redis or SQL is away: asked again with the next flush
+            log.warning("heal_failed", response_id=turn_log.response_id, error=type(error).__name__)
+            await asyncio.sleep(_RETRY_SECONDS)
+        self._mark(turn_log)
+
+    def _mark(self, turn_log: TurnLog) -> None:
+        self._dirty[turn_log] = None
+        self._wake.set()
+
+
+def _some(frames: list[bytes], start: int, most: int, most_bytes: int) -> list[bytes]:
+    """Frames from `start` on, within the limits, but at least one, so that a huge event still travels."""
+    taken = frames[start : start + most]
+    size = 0
+    for count, frame in enumerate(taken):
+        size += len(frame)
+        if size > most_bytes and count:
+            return taken[:count]
+    return taken

@@ -1,0 +1,132 @@
+"""What one worker process has: a database, one event loop in a thread, a publisher, leases, an upstream."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import structlog
+import uvloop
+
+from shared.core.turn import Turn
+from shared.queue import Dispatcher
+from shared.settings import Settings
+from shared.store import attempts, schema
+from shared.store.engine import Database, is_outage
+from shared.stream.connections import connect, connect_async
+from shared.stream.event_log import EventLog
+from shared.stream.freeze import LogFreezer
+from shared.stream.keys import Keys
+from shared.turns.ending import TurnEnder
+from shared.turns.lease import LeaseKeeper
+from shared.upstream.registry import upstream_for
+from workers.attempt import Attempt
+from workers.cancel_listener import listen_for_cancels
+from workers.publisher import Publisher
+
+# SQL in mid-turn (output start, heals) is rare; a few threads keep it off the event loop.
+_SQL_THREADS = 4
+_SQL_RETRY_SECONDS = 0.5
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class WorkerRuntime:
+    """The process's parts; made once, before the first task. The event loop runs until `close`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.database = Database(settings.sql_url, settings.database_pool_size)
+        schema.check(self.database)
+        keys = Keys(settings.key_prefix)
+        freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
+        self.dispatcher = Dispatcher(settings)
+        self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
+        self.leases = LeaseKeeper(self.database, settings.lease_seconds)
+        self._running: dict[str, Attempt] = {}
+        self._sql = ThreadPoolExecutor(_SQL_THREADS, thread_name_prefix="sql")
+        self.loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._run_loop, name="event-loop", daemon=True)
+        self._thread.start()
+        self.call(self._start(keys))
+
+    async def _start(self, keys: Keys) -> None:
+        self.upstream = upstream_for(self.settings)
+        self._redis = connect_async(self.settings.redis)
+        event_log = EventLog(self._redis, keys, self.settings.stream_log_seconds)
+        self.publisher = Publisher(event_log, self._renew)
+        self._services = [
+            asyncio.create_task(self.publisher.run(), name="publisher"),
+            asyncio.create_task(listen_for_cancels(self._redis, keys, self._stop_turn), name="cancels"),
+        ]
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run `coroutine` on the event loop and wait for it, from any other thread."""
+        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        return future.result()
+
+    def add(self, attempt: Attempt) -> None:
+        """Take an attempt in: its lease is kept, and it hears of its cancel."""
+        turn = attempt.turn
+        self._running[turn.id] = attempt
+        self.leases.hold((turn.id, turn.attempt), lambda: self._lose(attempt))
+
+    def remove(self, attempt: Attempt) -> None:
+        """The attempt is over."""
+        turn = attempt.turn
+        self.leases.release((turn.id, turn.attempt))
+        if self._running.get(turn.id) is attempt:
+            del self._running[turn.id]
+
+    async def start_output(self, turn: Turn) -> bool:
+        """OUTPUT START in SQL; waits out a database that is away, since nothing is shown before it is written."""
+        while True:
+            try:
+                return await self.loop.run_in_executor(self._sql, self._start_output, turn)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log.warning("output_start_waits_for_database", response_id=turn.id)
+                await asyncio.sleep(_SQL_RETRY_SECONDS)
+
+    def close(self) -> None:
+        """Stop the parts; turns must have ended, or been given up, before."""
+        self.leases.close()
+        self.call(self._stop())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self._sql.shutdown()
+        self.dispatcher.close()
+        self.database.close()
+
+    async def _stop(self) -> None:
+        for service in self._services:
+            service.cancel()
+        await asyncio.gather(*self._services, return_exceptions=True)
+        await self.upstream.close()
+        await self._redis.aclose()
+
+    async def _renew(self, response_id: str, attempt: int) -> bool:
+        return await self.loop.run_in_executor(self._sql, self.leases.renew_now, (response_id, attempt))
+
+    def _start_output(self, turn: Turn) -> bool:
+        with self.database.write() as connection:
+            return attempts.start_output(connection, (turn.id, turn.attempt))
+
+    def _stop_turn(self, response_id: str) -> None:
+        attempt = self._running.get(response_id)
+        if attempt is not None:
+            attempt.lose()
+
+    def _lose(self, attempt: Attempt) -> None:
+        log.warning("lease_lost", response_id=attempt.turn.id, attempt=attempt.turn.attempt)
+        self.loop.call_soon_threadsafe(attempt.lose)
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()

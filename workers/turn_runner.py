@@ -1,0 +1,89 @@
+"""A turn's way through a worker: claim, load history, stream, finish, publish the end."""
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from shared import clock
+from shared.core import sse_frame
+from shared.core.turn import Outcome, Turn
+from shared.core.turn_status import Status
+from shared.store import attempts, items
+from shared.store.engine import is_outage
+from shared.wire.items import Item
+from workers.attempt import Attempt, TurnLost
+from workers.runtime import WorkerRuntime
+
+_INTERNAL_ERROR = {"code": "server_error", "message": "The turn failed because of an error inside the server."}
+_PUBLISH_SECONDS = 2.0
+_CLAIM_TRIES = 20
+_CLAIM_PAUSE_SECONDS = 0.25
+
+log = structlog.get_logger()
+
+
+def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
+    """Run the turn of one message to its end; None when it was not ours to run, or was lost on the way."""
+    turn = _claim(runtime, response_id)
+    if turn is None:
+        return None
+    attempt = Attempt(turn, runtime.publisher, runtime.start_output)
+    runtime.add(attempt)
+    try:
+        outcome = _stream(runtime, attempt)
+        return outcome if _finish(runtime, attempt, outcome) else None
+    except (TurnLost, asyncio.CancelledError):
+        log.info("turn_lost", response_id=turn.id, attempt=turn.attempt)
+        return None
+    finally:
+        runtime.remove(attempt)
+
+
+def _claim(runtime: WorkerRuntime, response_id: str) -> Turn | None:
+    for _ in range(_CLAIM_TRIES):
+        try:
+            with runtime.database.write() as connection:
+                return attempts.claim(
+                    connection, response_id, worker=runtime.name, lease_seconds=runtime.settings.lease_seconds
+                )
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("claim_waits_for_database", response_id=response_id, error=type(error).__name__)
+            clock.pause(_CLAIM_PAUSE_SECONDS)
+    return None
+
+
+def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
+    turn = attempt.turn
+    try:
+        history = _context(runtime, turn)
+        return runtime.call(attempt.run(runtime.upstream, history, runtime.settings.turn_seconds))
+    except (TurnLost, asyncio.CancelledError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the turn must end
+        # The type alone: a message could repeat the prompt.
+        log.error("turn_crashed", response_id=turn.id, error=type(error).__name__)
+        return Outcome(status=Status.FAILED, at=clock.now(), error=_INTERNAL_ERROR)
+
+
+def _context(runtime: WorkerRuntime, turn: Turn) -> list[Item]:
+    with runtime.database.read() as connection:
+        history = items.history(connection, turn.owner, turn.id)
+    if history is None:
+        raise LookupError("a response of the chain is gone")
+    return history
+
+
+def _finish(runtime: WorkerRuntime, attempt: Attempt, outcome: Outcome) -> bool:
+    closing = attempt.close(outcome)
+    body: dict[str, Any] = closing[-1]["response"]
+    frames = [sse_frame.encode(event) for event in closing]
+    if not runtime.ender.finish(attempt.turn, body, outcome, attempt.log.frames + frames):
+        raise TurnLost
+    if attempt.turn.logged:
+        runtime.call(attempt.publish_closing(frames, _PUBLISH_SECONDS))
+    else:
+        runtime.ender.publish_end(attempt.turn, closing[-1]["sequence_number"], frames[-1])
+    return True
