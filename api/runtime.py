@@ -27,6 +27,7 @@ from shared.stream.event_log import EventLog
 from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
 from shared.turns.ending import TurnEnder
+from shared.turns.sweeper import Sweeper
 from shared.upstream.registry import upstream_for
 
 # Ends from outside may wait for a Redis that is away; they have threads of their own, so that reads never do.
@@ -51,6 +52,9 @@ class ApiRuntime:
         self.dispatcher = Dispatcher(settings)
         freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
         self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
+        self._sweeper = Sweeper(
+            self.database, self.ender, self.dispatcher, settings.lease_seconds, settings.sweep_seconds
+        )
         self.upstream = upstream_for(settings)
         self.watch = RowWatch(self._look)
         self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")
@@ -71,6 +75,7 @@ class ApiRuntime:
         await self.feed.close()
         await self.redis.aclose()
         await self.upstream.close()
+        await self.end(self._sweeper.close)
         self._enders.shutdown()
         self._sql.shutdown()
         self.dispatcher.close()

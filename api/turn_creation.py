@@ -35,7 +35,7 @@ def new_turn(owner: str, body: CreateResponse, settings: Settings) -> tuple[Turn
 
 def store(connection: Connection, owner: str, turn: Turn, items: list[Item], waiter: str | None) -> bool:
     """Write the turn; whether it can be dispatched now. Raises InvalidRequest for what the chain does not allow."""
-    dispatchable = responses.create(connection, owner, turn, items, now=clock.now(), waiter=waiter)
+    dispatchable = responses.create(connection, owner, turn, items, waiter=waiter)
     if dispatchable:
         # While an ancestor runs, its calls are not known yet: then the worker checks, at claim.
         prompt.match_calls(_calls_of_chain(connection, owner, turn) + items)

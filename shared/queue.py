@@ -85,6 +85,12 @@ class Dispatcher:
         except queue.Full:
             log.warning("dispatch_queue_full", response_id=response_id)
 
+    def depth(self) -> int:
+        """How many messages wait in the broker; raises as the broker does."""
+        with self._app.connection_for_read() as connection:
+            channel = connection.default_channel
+            return sum(channel.queue_declare(name, passive=True).message_count for name in QUEUES)
+
     def close(self) -> None:
         """Send what waits, then stop; waits at most a few seconds."""
         self._waiting.put(None)

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     lease_seconds: Seconds = Field(
         30, description="How long a silent worker keeps its turn; renewed every third of it."
     )
+    sweep_seconds: Seconds = Field(5, description="How often each process looks for turns that nobody drives any more.")
     foreground_queue_seconds: Seconds = Field(
         60, description="Longest wait of a foreground turn for a free worker; then 503 with Retry-After."
     )

@@ -22,6 +22,7 @@ from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
 from shared.turns.ending import TurnEnder
 from shared.turns.lease import LeaseKeeper
+from shared.turns.sweeper import Sweeper
 from shared.upstream.registry import upstream_for
 from workers.attempt import Attempt
 from workers.cancel_listener import listen_for_cancels
@@ -48,6 +49,9 @@ class WorkerRuntime:
         self.dispatcher = Dispatcher(settings)
         self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
         self.leases = LeaseKeeper(self.database, settings.lease_seconds)
+        self._sweeper = Sweeper(
+            self.database, self.ender, self.dispatcher, settings.lease_seconds, settings.sweep_seconds
+        )
         self._running: dict[str, Attempt] = {}
         self._sql = ThreadPoolExecutor(_SQL_THREADS, thread_name_prefix="sql")
         self.loop = uvloop.new_event_loop()
@@ -96,6 +100,7 @@ class WorkerRuntime:
 
     def close(self) -> None:
         """Stop the parts; turns must have ended, or been given up, before."""
+        self._sweeper.close()
         self.leases.close()
         self.call(self._stop())
         self.loop.call_soon_threadsafe(self.loop.stop)

@@ -100,11 +100,19 @@ def end_queued(
     return _end(connection, _is(turn.id, Status.QUEUED), turn, body, outcome, journal)
 
 
-def take_over(connection: Connection, response_id: str, ending: Ending, *, lease_seconds: float) -> Turn | None:
-    """END FROM OUTSIDE, first step: from here on the worker is fenced out; None when the turn is not running."""
+def take_over(
+    connection: Connection, response_id: str, ending: Ending, *, lease_seconds: float, only_lost: bool = False
+) -> Turn | None:
+    """END FROM OUTSIDE, first step: from here on the worker is fenced out; None when there was nothing to take.
+
+    `only_lost`, for the sweeper: take a turn only if its lease is over and it may not run anew.
+    """
+    allowed = and_(_is(response_id, Status.IN_PROGRESS), RESPONSE.c.ending.is_(None))
+    if only_lost:
+        allowed = and_(allowed, RESPONSE.c.lease_until < database_now(), not_(may_restart()))
     statement = (
         update(RESPONSE)
-        .where(_is(response_id, Status.IN_PROGRESS), RESPONSE.c.ending.is_(None))
+        .where(allowed)
         .values(attempt=RESPONSE.c.attempt + 1, ending=ending, lease_until=database_now() + lease_seconds)
         .returning(*TURN_COLUMNS)
     )
@@ -112,12 +120,12 @@ def take_over(connection: Connection, response_id: str, ending: Ending, *, lease
     return to_turn(row) if row else None
 
 
-def release_waiting(connection: Connection, ended_id: str, *, now: float) -> list[Turn]:
+def release_waiting(connection: Connection, ended_id: str) -> list[Turn]:
     """Let go the turns that waited for this end; in the terminal transaction, so that none is forgotten."""
     statement = (
         update(RESPONSE)
         .where(RESPONSE.c.waits_for == ended_id)
-        .values(waits_for=None, dispatched_at=now)
+        .values(waits_for=None, dispatched_at=database_now())
         .returning(*TURN_COLUMNS)
     )
     return [to_turn(row) for row in connection.execute(statement)]
@@ -140,7 +148,7 @@ def _end(
             ended_at=outcome.at,
             lease_until=None,
             body=to_text(body),
-            erase_at=None if turn.store else outcome.at + turn.erase_after_seconds,
+            erase_at=None if turn.store else database_now() + turn.erase_after_seconds,
         )
     )
     if connection.execute(statement).rowcount != 1:

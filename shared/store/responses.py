@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
 from shared.errors import previous_response_not_found
+from shared.store.database_clock import database_now
 from shared.store.items import chain_is_whole, insert_items
 from shared.store.owner_filter import owned_by, readable
 from shared.store.rows import TURN_COLUMNS, to_text, to_turn
@@ -23,9 +24,7 @@ class Stored:
     body: str | None
 
 
-def create(
-    connection: Connection, owner: str, turn: Turn, items: Sequence[Item], *, now: float, waiter: str | None
-) -> bool:
+def create(connection: Connection, owner: str, turn: Turn, items: Sequence[Item], *, waiter: str | None) -> bool:
     """Store a queued turn with its input items; whether it can be dispatched at once.
 
     A turn whose parent has not ended waits for it. Raises InvalidRequest when the parent, or a link before it, is gone.
@@ -41,7 +40,7 @@ def create(
             output_started=False,
             side_effects=False,
             waits_for=waits_for,
-            dispatched_at=None if waits_for else now,
+            dispatched_at=None if waits_for else database_now(),
             waiter=waiter,
             created_at=turn.created_at,
             background=turn.background,
@@ -123,6 +122,6 @@ def look(connection: Connection, response_ids: Sequence[str]) -> dict[str, Sight
     return {row.id: Sight(Status(row.status), max(1, row.attempt - (row.ending is not None))) for row in rows}
 
 
-def erase_due(connection: Connection, now: float) -> int:
+def erase_due(connection: Connection) -> int:
     """Erase the ended turns that were not to be stored and whose time is up; how many there were."""
-    return connection.execute(delete(RESPONSE).where(RESPONSE.c.erase_at < now)).rowcount
+    return connection.execute(delete(RESPONSE).where(RESPONSE.c.erase_at < database_now())).rowcount

@@ -52,6 +52,12 @@ class TurnEnder:
         taken = self._take_over(turn.id, ending)
         return taken is not None and self.resume(taken, error)
 
+    def end_lost(self, turn: Turn, error: dict[str, str]) -> bool:
+        """Fail a turn whose worker was lost; False when it lives after all, or somebody else was faster."""
+        with self._database.write() as connection:
+            taken = attempts.take_over(connection, turn.id, "failed", lease_seconds=self._lease_seconds, only_lost=True)
+        return taken is not None and self.resume(taken, error)
+
     def resume(self, turn: Turn, error: dict[str, str] | None = None) -> bool:
         """The rest of END FROM OUTSIDE, for a turn that was taken over: freeze, fold, close, write, publish."""
         assert turn.ending, "the takeover has set it"
@@ -101,7 +107,7 @@ class TurnEnder:
     def _write_once(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:
         with self._database.write() as connection:
             done = end(connection)
-            released = attempts.release_waiting(connection, turn.id, now=clock.now()) if done else []
+            released = attempts.release_waiting(connection, turn.id) if done else []
         for waiting in released:
             self._dispatcher.dispatch(waiting.id, waiting.request.get("service_tier", "auto"))
         return done

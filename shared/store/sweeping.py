@@ -1,0 +1,90 @@
+"""What the sweeper looks for: turns that nobody is driving any more. Every change is a compare-and-set."""
+
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
+
+from shared.core.turn import Turn
+from shared.core.turn_status import ACTIVE, Status
+from shared.store.attempts import may_restart
+from shared.store.database_clock import database_now
+from shared.store.rows import TURN_COLUMNS, to_turn
+from shared.store.tables import RESPONSE
+
+
+def count_queued(connection: Connection) -> int:
+    """How many turns should have a message in the broker."""
+    statement = select(func.count()).select_from(RESPONSE).where(_ready())
+    return connection.execute(statement).scalar_one()
+
+
+def silent(connection: Connection, *, older_than_seconds: float, limit: int) -> list[Turn]:
+    """Queued turns whose message was sent longest ago, the oldest first; now marked as sent again."""
+    oldest = (
+        select(RESPONSE.c.id)
+        .where(_ready(), _sent_before(older_than_seconds))
+        .order_by(RESPONSE.c.dispatched_at)
+        .limit(limit)
+    )
+    return _mark_sent(connection, RESPONSE.c.id.in_(oldest), older_than_seconds)
+
+
+def restartable(connection: Connection, *, older_than_seconds: float, limit: int) -> list[Turn]:
+    """Turns whose worker was lost before anybody saw their output; now marked as sent again."""
+    lost = select(RESPONSE.c.id).where(may_restart(), _sent_before(older_than_seconds)).limit(limit)
+    return _mark_sent(connection, RESPONSE.c.id.in_(lost), older_than_seconds)
+
+
+def lost(connection: Connection, *, limit: int) -> list[Turn]:
+    """Turns whose worker was lost and that may not run anew."""
+    statement = select(*TURN_COLUMNS).where(_expired(), RESPONSE.c.ending.is_(None), not_(may_restart())).limit(limit)
+    return [to_turn(row) for row in connection.execute(statement)]
+
+
+def adopt_dead_enders(connection: Connection, *, lease_seconds: float) -> list[Turn]:
+    """Turns whose ender died half-way, taken under a new lease; attempt and ending stay."""
+    statement = (
+        update(RESPONSE)
+        .where(_expired(), RESPONSE.c.ending.is_not(None))
+        .values(lease_until=database_now() + lease_seconds)
+        .returning(*TURN_COLUMNS)
+    )
+    return [to_turn(row) for row in connection.execute(statement)]
+
+
+def release_orphans(connection: Connection) -> list[Turn]:
+    """Waiting turns whose predecessor has ended or is gone: a net below the release in every end."""
+    predecessor = RESPONSE.alias("predecessor")
+    blocking = (
+        select(predecessor.c.id)
+        .where(predecessor.c.id == RESPONSE.c.waits_for, predecessor.c.status.in_(ACTIVE))
+        .exists()
+    )
+    statement = (
+        update(RESPONSE)
+        .where(RESPONSE.c.waits_for.is_not(None), not_(blocking))
+        .values(waits_for=None, dispatched_at=database_now())
+        .returning(*TURN_COLUMNS)
+    )
+    return [to_turn(row) for row in connection.execute(statement)]
+
+
+def _mark_sent(connection: Connection, chosen: ColumnElement[bool], older_than_seconds: float) -> list[Turn]:
+    # The age is asked for again: another sweeper may have been here since the choice.
+    statement = (
+        update(RESPONSE)
+        .where(chosen, _sent_before(older_than_seconds))
+        .values(dispatched_at=database_now())
+        .returning(*TURN_COLUMNS)
+    )
+    return [to_turn(row) for row in connection.execute(statement)]
+
+
+def _ready() -> ColumnElement[bool]:
+    return and_(RESPONSE.c.status == Status.QUEUED, RESPONSE.c.waits_for.is_(None))
+
+
+def _expired() -> ColumnElement[bool]:
+    return and_(RESPONSE.c.status == Status.IN_PROGRESS, RESPONSE.c.lease_until < database_now())
+
+
+def _sent_before(seconds: float) -> ColumnElement[bool]:
+    return or_(RESPONSE.c.dispatched_at.is_(None), RESPONSE.c.dispatched_at < database_now() - seconds)

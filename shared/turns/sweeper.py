@@ -1,0 +1,109 @@
+"""The net below everything: finds turns that nobody drives any more, and drives them on.
+
+Runs as a thread in every worker and API process, any number of them at once: each step is a compare-and-set. It does
+not travel through the broker, since it must work while the broker is down.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from shared import clock
+from shared.core.turn import Turn
+from shared.queue import Dispatcher
+from shared.store import responses, sweeping
+from shared.store.engine import Database
+from shared.turns.ending import TurnEnder
+
+_LOST = {"code": "server_error", "message": "The worker running this turn was lost after output had begun."}
+_AT_ONCE = 100
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class Sweeper:
+    """Sweeps every `sweep_seconds`. `lease_seconds` is also how long after a database outage leases are not judged."""
+
+    def __init__(
+        self, database: Database, ender: TurnEnder, dispatcher: Dispatcher, lease_seconds: float, sweep_seconds: float
+    ) -> None:
+        self._database = database
+        self._ender = ender
+        self._dispatcher = dispatcher
+        self._lease_seconds = lease_seconds
+        self._sweep_seconds = sweep_seconds
+        self._last_success = clock.monotonic()
+        self._judge_from = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the sweep under way."""
+        self._stop.set()
+        self._thread.join()
+
+    def sweep(self) -> None:
+        """Look once for everything; raises as the database does."""
+        self._change(responses.erase_due)
+        self._dispatch("waiting_turn_released", self._change(sweeping.release_orphans))
+        self._resend_silent()
+        if clock.monotonic() >= self._judge_from:
+            self._recover_lost()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._sweep_seconds):
+            try:
+                self.sweep()
+            except Exception as error:  # noqa: BLE001 - nothing may stop the net
+                log.warning("sweep_failed", error=type(error).__name__)
+            else:
+                self._note_success()
+
+    def _note_success(self) -> None:
+        # Nobody could renew while the database was away: a lease that ran out meanwhile says nothing about its worker.
+        now = clock.monotonic()
+        if now - self._last_success > self._lease_seconds / 2 + self._sweep_seconds:
+            self._judge_from = now + self._lease_seconds
+        self._last_success = now
+
+    def _resend_silent(self) -> None:
+        """Send lost messages again, never more than the broker is short of: a long healthy queue gets none."""
+        queued = self._read(sweeping.count_queued)
+        if not queued:
+            return
+        try:
+            missing = queued - self._dispatcher.depth()
+        except Exception as error:  # noqa: BLE001 - each transport raises its own; the turns wait until it is back
+            log.warning("broker_unreachable", error=type(error).__name__)
+            return
+        if missing > 0:
+            limit = min(missing, _AT_ONCE)
+            silent = self._change(sweeping.silent, older_than_seconds=self._sweep_seconds, limit=limit)
+            self._dispatch("lost_message_sent_again", silent)
+
+    def _recover_lost(self) -> None:
+        restartable = self._change(sweeping.restartable, older_than_seconds=self._lease_seconds, limit=_AT_ONCE)
+        self._dispatch("turn_restarted", restartable)
+        for turn in self._read(sweeping.lost, limit=_AT_ONCE):
+            if self._ender.end_lost(turn, _LOST):
+                log.warning("lost_turn_failed", response_id=turn.id, attempt=turn.attempt)
+        for turn in self._change(sweeping.adopt_dead_enders, lease_seconds=self._lease_seconds):
+            self._ender.resume(turn, _LOST if turn.ending == "failed" else None)
+            log.warning("end_resumed", response_id=turn.id, ending=turn.ending)
+
+    def _dispatch(self, event: str, turns: list[Turn]) -> None:
+        for turn in turns:
+            log.warning(event, response_id=turn.id, attempt=turn.attempt)
+            self._dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
+
+    def _change(self, change: Callable[..., T], *args: object, **kwargs: object) -> T:
+        with self._database.write() as connection:
+            return change(connection, *args, **kwargs)
+
+    def _read(self, query: Callable[..., T], **kwargs: object) -> T:
+        with self._database.read() as connection:
+            return query(connection, **kwargs)
