@@ -10,7 +10,11 @@ from shared.settings import Settings
 
 def configure_logging(settings: Settings) -> None:
     """Send every log line of this process, libraries' included, to standard error in one shape."""
-    shape = structlog.dev.ConsoleRenderer() if settings.log_format == "console" else structlog.processors.JSONRenderer()
+    shape = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if settings.log_format == "console"
+        else structlog.processors.JSONRenderer()
+    )
     common: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
