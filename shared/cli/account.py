@@ -1,8 +1,7 @@
 """The main job, run against a server over HTTP and told in a few lines; each line is checked before it is printed."""
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -124,16 +123,13 @@ class Account:
         _check(later == cancelled, "the cancelled turn changed afterwards")
         last = [event async for event in self.client.resume(cancelled["id"])][-1]
         _check(last["response"]["status"] == "cancelled", "its stream does not end as cancelled")
-        self._line(
-            "cancelled", f"another turn after its first delta: it stopped, and kept {_brief(output_text(later))}"
-        )
+        self._line("cancelled", f"another turn, in mid-answer: it stopped, and kept {_brief(output_text(later))}")
 
     async def _cancelled_turn(self) -> Json:
         for _ in range(3):
             async with aclosing(self.client.create_streamed(PROMPT)) as stream:
                 response_id = (await anext(stream))["response"]["id"]
-                while not (await anext(stream))["type"].endswith(".delta"):
-                    pass
+                await _see(stream, deltas=10 if self.strict else 1)
             try:
                 return await self.client.cancel(response_id)
             except Refused as refusal:
@@ -163,6 +159,13 @@ class Account:
         return await self.client.retrieve(created["id"])
 
 
+async def _see(stream: AsyncIterator[Json], deltas: int) -> None:
+    async for event in stream:
+        deltas -= event["type"].endswith(".delta")
+        if deltas == 0:
+            return
+
+
 async def _statuses(client: ApiClient, response_id: str, first: str) -> list[str]:
     seen = [first]
     while seen[-1] not in _ENDED:
@@ -188,5 +191,5 @@ def _ms(started: float, until: float | None = None) -> int:
 
 def _brief(text: str) -> str:
     words = " ".join(text.split())
-    shown = words if len(words) <= 40 else f"{words[:20]} … {words[-15:]}"
-    return f"{json.dumps(shown, ensure_ascii=False)} ({len(text)} characters)"
+    shown = words if len(words) <= 60 else f"{words[:28].rstrip()} … {words[-28:].lstrip()}"
+    return f"“{shown}” ({len(text)} characters)"

@@ -12,10 +12,10 @@ API_GRACE_SECONDS = 5
 FLOWER_PORT = 5555
 
 
-def api_command(*where: str, log_level: str = "info") -> list[str]:
+def api_command(*where: str) -> list[str]:
     """One API process; `where` is `--host H --port P`, or `--fd N` for a listening socket it inherits."""
     command = [sys.executable, "-m", "uvicorn", "api.main:create_app", "--factory", *where]
-    command += ["--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--log-level", log_level]
+    command += ["--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--log-level", "warning"]
     command += ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", str(API_GRACE_SECONDS)]
     return command
 

@@ -39,9 +39,7 @@ def api(host: Host = None, port: Port = None) -> None:
     """Run one API process."""
     with _clear_errors():
         settings = _settings(host=host, port=port)
-        command = commands.api_command(
-            "--host", settings.host, "--port", str(settings.port), log_level=settings.log_level
-        )
+        command = commands.api_command("--host", settings.host, "--port", str(settings.port))
         commands.become(command, commands.environment(settings))
 
 

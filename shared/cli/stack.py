@@ -85,7 +85,7 @@ def _flower(stack: Stack) -> ProcessSpec:
 
 def _add_api(stack: Stack, listener_fd: int) -> None:
     settings = stack.settings
-    command = commands.api_command("--fd", str(listener_fd), log_level=settings.log_level)
+    command = commands.api_command("--fd", str(listener_fd))
     stack.stages.append(
         [
             ProcessSpec(
