@@ -1,5 +1,6 @@
 """/v1/responses: create, get, cancel, delete, list input items."""
 
+import asyncio
 from typing import Annotated, Literal
 
 import orjson
@@ -86,7 +87,11 @@ async def cancel(response_id: str, runtime: Runtime, owner: Owner) -> Response:
     stored = await find(runtime, owner, response_id)
     _refuse_cancel(stored.turn)
     if stored.turn.status is not Status.CANCELLED and stored.turn.ending is None:
-        await runtime.end(runtime.ender.end, stored.turn, "cancelled")
+        ending = asyncio.ensure_future(runtime.end(runtime.ender.end, stored.turn, "cancelled"))
+        # The takeover is what counts; writing the end may take longer than the client should wait.
+        done, _ = await asyncio.wait({ending}, timeout=runtime.settings.cancel_wait_seconds)
+        for ended in done:
+            ended.result()
         stored = await find(runtime, owner, response_id)
         _refuse_cancel(stored.turn)
     return _json(runtime, stored)

@@ -52,9 +52,7 @@ class ApiRuntime:
         self.dispatcher = Dispatcher(settings)
         freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
         self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
-        self._sweeper = Sweeper(
-            self.database, self.ender, self.dispatcher, settings.lease_seconds, settings.sweep_seconds
-        )
+        self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self.upstream = upstream_for(settings)
         self.watch = RowWatch(self._look)
         self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")

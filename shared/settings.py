@@ -72,6 +72,9 @@ class Settings(BaseSettings):
         86400,
         description="How long Redis keeps a turn's live log after its last event. SQL keeps the journal.",
     )
+    retention_days: Seconds | None = Field(
+        None, description="How long ended responses are kept; a chain is as young as its youngest. Unset: for ever."
+    )
     poll_after_ms: Count = Field(500, description="Hint to polling clients in `openai-poll-after-ms`.")
 
     max_body_bytes: Count = Field(32 * 1024 * 1024, description="Largest request body; more answers 413.")

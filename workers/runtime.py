@@ -49,9 +49,7 @@ class WorkerRuntime:
         self.dispatcher = Dispatcher(settings)
         self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
         self.leases = LeaseKeeper(self.database, settings.lease_seconds)
-        self._sweeper = Sweeper(
-            self.database, self.ender, self.dispatcher, settings.lease_seconds, settings.sweep_seconds
-        )
+        self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self._running: dict[str, Attempt] = {}
         self._sql = ThreadPoolExecutor(_SQL_THREADS, thread_name_prefix="sql")
         self.loop = uvloop.new_event_loop()

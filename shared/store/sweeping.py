@@ -1,6 +1,6 @@
 """What the sweeper looks for: turns that nobody is driving any more. Every change is a compare-and-set."""
 
-from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, not_, or_, select, update
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
@@ -65,6 +65,15 @@ def release_orphans(connection: Connection) -> list[Turn]:
         .returning(*TURN_COLUMNS)
     )
     return [to_turn(row) for row in connection.execute(statement)]
+
+
+def purge(connection: Connection, *, older_than_seconds: float, limit: int) -> int:
+    """Erase old ended responses that nothing goes on from; how many. Chains go from their ends, in rounds."""
+    child = RESPONSE.alias("child")
+    leaf = not_(select(child.c.id).where(child.c.previous_response_id == RESPONSE.c.id).exists())
+    old = RESPONSE.c.ended_at < database_now() - older_than_seconds
+    chosen = select(RESPONSE.c.id).where(old, leaf).order_by(RESPONSE.c.ended_at).limit(limit)
+    return connection.execute(delete(RESPONSE).where(RESPONSE.c.id.in_(chosen), leaf)).rowcount
 
 
 def _mark_sent(connection: Connection, chosen: ColumnElement[bool], older_than_seconds: float) -> list[Turn]:

@@ -50,6 +50,7 @@ class ResponseRow(SQLModel, table=True):
         UniqueConstraint("id"),
         Index(None, "owner", "position"),
         Index(None, "previous_response_id"),
+        Index(None, "ended_at"),
         Index(
             "ix_response_waits_for",
             "waits_for",

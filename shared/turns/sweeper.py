@@ -13,28 +13,29 @@ import structlog
 from shared import clock
 from shared.core.turn import Turn
 from shared.queue import Dispatcher
+from shared.settings import Settings
 from shared.store import responses, sweeping
 from shared.store.engine import Database
 from shared.turns.ending import TurnEnder
 
 _LOST = {"code": "server_error", "message": "The worker running this turn was lost after output had begun."}
 _AT_ONCE = 100
+_DAY_SECONDS = 86_400
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
 
 class Sweeper:
-    """Sweeps every `sweep_seconds`. `lease_seconds` is also how long after a database outage leases are not judged."""
+    """Sweeps every `sweep_seconds`. After a database outage, leases are not judged for one whole lease."""
 
-    def __init__(
-        self, database: Database, ender: TurnEnder, dispatcher: Dispatcher, lease_seconds: float, sweep_seconds: float
-    ) -> None:
+    def __init__(self, database: Database, ender: TurnEnder, dispatcher: Dispatcher, settings: Settings) -> None:
         self._database = database
         self._ender = ender
         self._dispatcher = dispatcher
-        self._lease_seconds = lease_seconds
-        self._sweep_seconds = sweep_seconds
+        self._lease_seconds = settings.lease_seconds
+        self._sweep_seconds = settings.sweep_seconds
+        self._keep_seconds = settings.retention_days and settings.retention_days * _DAY_SECONDS
         self._last_success = clock.monotonic()
         self._judge_from = 0.0
         self._stop = threading.Event()
@@ -49,6 +50,8 @@ class Sweeper:
     def sweep(self) -> None:
         """Look once for everything; raises as the database does."""
         self._change(responses.erase_due)
+        if self._keep_seconds:
+            self._change(sweeping.purge, older_than_seconds=self._keep_seconds, limit=_AT_ONCE)
         self._dispatch("waiting_turn_released", self._change(sweeping.release_orphans))
         self._resend_silent()
         if clock.monotonic() >= self._judge_from:

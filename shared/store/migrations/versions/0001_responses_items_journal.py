@@ -57,6 +57,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("erase_at IS NOT NULL"),
             sqlite_where=sa.text("erase_at IS NOT NULL"),
         )
+        batch_op.create_index(batch_op.f("ix_response_ended_at"), ["ended_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_response_owner_position"), ["owner", "position"], unique=False)
         batch_op.create_index(batch_op.f("ix_response_previous_response_id"), ["previous_response_id"], unique=False)
         batch_op.create_index(
@@ -112,6 +113,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("waits_for IS NOT NULL"),
         )
         batch_op.drop_index(batch_op.f("ix_response_previous_response_id"))
+        batch_op.drop_index(batch_op.f("ix_response_ended_at"))
         batch_op.drop_index(batch_op.f("ix_response_owner_position"))
         batch_op.drop_index(
             "ix_response_erase_at",
