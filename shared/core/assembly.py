@@ -1,6 +1,7 @@
 """Upstream chunks in, numbered events out."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from shared.core.chunks import Chunk, Finish, Reasoning, Refusal, Text, ToolCall, Usage
 from shared.core.emission import Emission
@@ -59,7 +60,7 @@ class Assembly:
         status = Status.INCOMPLETE if reason else Status.COMPLETED
         return Outcome(status=status, at=at, incomplete_reason=reason, usage=self.usage())
 
-    def usage(self) -> dict[str, int] | None:
+    def usage(self) -> dict[str, Any] | None:
         """The upstream's token counts so far, in the shape of the wire."""
         return usage_body(*self._usage) if self._usage else None
 
@@ -76,11 +77,8 @@ class Assembly:
         if item.part is None or item.part.kind != part:
             self._emission.close_part(item)
             self._emission.add_part(item, part)
-        place = {"item_id": item.item["id"], "output_index": item.output_index, "content_index": len(item.parts)}
-        if isinstance(chunk, Text):
-            self._emission.emit(delta, **place, delta=chunk.text, logprobs=list(chunk.logprobs))
-        else:
-            self._emission.emit(delta, **place, delta=chunk.text)
+        logprobs = {"logprobs": list(chunk.logprobs)} if isinstance(chunk, Text) else {}
+        self._emission.emit(delta, **item.place(), delta=chunk.text, **logprobs)
 
     def _writing_item(self, item_type: str) -> OpenItem:
         item = self._writing
@@ -113,9 +111,14 @@ class Assembly:
             "id": self._new_item_id("function_call"),
             "type": "function_call",
             "status": "in_progress",
-            "call_id": chunk.call_id or self._new_call_id(),
+            "call_id": self._call_id(chunk),
             "name": chunk.name,
             "arguments": "",
         }
         call = self._calls[chunk.position] = self._emission.add_item(item)
         return call
+
+    def _call_id(self, chunk: ToolCall) -> str:
+        # Two calls of one id could not be told apart when their outputs come.
+        taken = {call.item["call_id"] for call in self._calls.values()}
+        return chunk.call_id if chunk.call_id and chunk.call_id not in taken else self._new_call_id()

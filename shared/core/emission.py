@@ -47,7 +47,7 @@ class Emission:
 
     def add_part(self, item: OpenItem, kind: str) -> None:
         """Open a content part of `item`."""
-        self.emit(wire.PART_ADDED, **_place(item), part=OpenPart(kind).body())
+        self.emit(wire.PART_ADDED, **item.place(), part=OpenPart(kind).body())
 
     def close_part(self, item: OpenItem) -> None:
         """Say that the item's open part is done, if it has one."""
@@ -58,7 +58,7 @@ class Emission:
         whole = {"refusal": body["refusal"]} if part.kind == "refusal" else {"text": body["text"]}
         if part.kind == "output_text":
             whole["logprobs"] = body["logprobs"]
-        place = _place(item)
+        place = item.place()
         self.emit(_DONE_EVENT[part.kind], **place, **whole)
         self.emit(wire.PART_DONE, **place, part=body)
 
@@ -93,7 +93,3 @@ class Emission:
         event = cast(Event, {"type": kind, "sequence_number": number, **fields})
         self.fold.apply(event)
         self._events.append(event)
-
-
-def _place(item: OpenItem) -> dict[str, Any]:
-    return {"item_id": item.item["id"], "output_index": item.output_index, "content_index": len(item.parts)}

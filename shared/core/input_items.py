@@ -10,6 +10,9 @@ from shared.wire.items import CONTENT_PARTS, INPUT_ITEMS, Item, Open
 
 MAX_ITEMS = 10_000
 
+# Item type → the key that may hold content parts.
+_PARTS = {"message": "content", "function_call_output": "output"}
+
 
 def normalise(given: str | list[Any] | None, new_item_id: Callable[[str], str]) -> list[Item]:
     """Checked items, each with type, id and status; raises InvalidRequest naming the field."""
@@ -30,10 +33,10 @@ def _item(raw: Any, where: str, new_item_id: Callable[[str], str]) -> Item:
     kind = raw.get("type") or ("message" if "role" in raw else "item_reference" if "id" in raw else None)
     item: Item = raw | {"type": kind}
     _check(item, INPUT_ITEMS, where)
-    for key in ("content", "output") if kind != "reasoning" else ():
-        if isinstance(item.get(key), list):
-            for index, part in enumerate(item[key]):
-                _check(part, CONTENT_PARTS, f"{where}.{key}[{index}]")
+    key = _PARTS.get(item["type"])
+    if key and isinstance(item[key], list):
+        for index, part in enumerate(item[key]):
+            _check(part, CONTENT_PARTS, f"{where}.{key}[{index}]")
     if kind == "message" and isinstance(item["content"], str):
         item["content"] = [_text_part(item["role"], item["content"])]
     item["id"] = item.get("id") or new_item_id(str(kind))
@@ -79,7 +82,7 @@ def _is_union_tag(part: int | str) -> bool:
 
 
 def _path(location: list[int | str]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:64]}" for part in location)
     return text.removeprefix(".")
 
 

@@ -8,7 +8,9 @@
 | reasoning             | none: the dialect has no place for it in history             |
 """
 
+from collections import defaultdict, deque
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from shared.errors import InvalidRequest
@@ -35,49 +37,60 @@ def chat_request(request: dict[str, Any], items: Sequence[Item]) -> dict[str, An
 
 def messages(instructions: str | None, items: Sequence[Item]) -> Messages:
     """Chat messages, in the order of the items; raises InvalidRequest as `match_calls` does."""
-    outputs = match_calls(items)
+    answers = match_calls(items)
     written: Messages = [{"role": "system", "content": instructions}] if instructions else []
-    group: list[Item] = []
-    for item in items:
-        if item["type"] == "function_call" and item["call_id"] in outputs:
-            group.append(item)
-        elif item["type"] == "message":
-            _write_calls(written, group, outputs)
-            group = []
+    parallel: list[tuple[Item, Item]] = []
+    for index, item in enumerate(items):
+        if index in answers:
+            parallel.append((item, answers[index]))
+        elif item["type"] in ("message", "function_call_output"):
+            _write_calls(written, parallel)
+            parallel = []
+        if item["type"] == "message":
             written.append(_message(item))
-    _write_calls(written, group, outputs)
+    _write_calls(written, parallel)
     return written
 
 
-def match_calls(items: Sequence[Item]) -> dict[str, Item]:
-    """Each answered call's output; raises InvalidRequest for an output without its call, or a call without output.
+def match_calls(items: Sequence[Item]) -> dict[int, Item]:
+    """Each answered call's output, by the call's index; raises InvalidRequest for any call or output left alone.
 
-    A call that was cut short may stay unanswered: the model never finished asking.
+    A call that was cut short may stay unanswered: the model never finished asking. Some model servers use a call_id
+    again in a later turn: its calls and outputs are matched in their order.
     """
-    calls = {item["call_id"]: item for item in items if item["type"] == "function_call"}
-    outputs = {item["call_id"]: item for item in items if item["type"] == "function_call_output"}
-    for call_id in outputs:
-        if call_id not in calls:
-            raise InvalidRequest(f"No tool call found for function call output with call_id {call_id}.", "input")
-    for call_id, call in calls.items():
-        if call_id not in outputs and call["status"] == "completed":
-            raise InvalidRequest(f"No tool output found for function call {call_id}.", "input")
-    return outputs
+    waiting: defaultdict[str, deque[int]] = defaultdict(deque)
+    for index, item in enumerate(items):
+        if item["type"] == "function_call":
+            waiting[item["call_id"]].append(index)
+    answers: dict[int, Item] = {}
+    for item in items:
+        if item["type"] == "function_call_output":
+            answers[_take_call(waiting, item["call_id"])] = item
+    for index in chain.from_iterable(waiting.values()):
+        if items[index]["status"] == "completed":
+            raise InvalidRequest(f"No tool output found for function call {items[index]['call_id']}.", "input")
+    return answers
 
 
-def _write_calls(written: Messages, calls: list[Item], outputs: dict[str, Item]) -> None:
-    if not calls:
+def _take_call(waiting: dict[str, deque[int]], call_id: str) -> int:
+    if not waiting[call_id]:
+        raise InvalidRequest(f"No tool call found for function call output with call_id {call_id}.", "input")
+    return waiting[call_id].popleft()
+
+
+def _write_calls(written: Messages, answered: list[tuple[Item, Item]]) -> None:
+    if not answered:
         return
     tool_calls = [
         {"id": c["call_id"], "type": "function", "function": {"name": c["name"], "arguments": c["arguments"]}}
-        for c in calls
+        for c, _ in answered
     ]
     if written and written[-1]["role"] == "assistant" and "tool_calls" not in written[-1]:
         written[-1]["tool_calls"] = tool_calls
     else:
         written.append({"role": "assistant", "content": None, "tool_calls": tool_calls})
-    for call in calls:
-        output = outputs[call["call_id"]]["output"]
+    for call, answer in answered:
+        output = answer["output"]
         content = output if isinstance(output, str) else _content(output)
         written.append({"role": "tool", "tool_call_id": call["call_id"], "content": content})
 
@@ -137,7 +150,7 @@ def _text_fields(request: dict[str, Any]) -> dict[str, Any]:
         case "json_object":
             return fields | {"response_format": {"type": "json_object"}}
         case "json_schema":
-            schema = {key: value for key, value in form.items() if key != "type"}
+            schema = {key: form[key] for key in ("name", "description", "schema", "strict") if key in form}
             return fields | {"response_format": {"type": "json_schema", "json_schema": schema}}
         case _:
             return fields

@@ -35,10 +35,8 @@ def _replay_item(emission: Emission, item: Item) -> None:
         emission.emit(
             wire.ARGUMENTS_DELTA, item_id=item["id"], output_index=opened.output_index, delta=item["arguments"]
         )
-    for index, part in enumerate(item.get("content") or ()):
-        _replay_part(
-            emission, part, {"item_id": item["id"], "output_index": opened.output_index, "content_index": index}
-        )
+    for part in item.get("content") or ():
+        _replay_part(emission, part, opened.place())
         emission.close_part(opened)
     emission.close_item(opened, item["status"])
 

@@ -1,6 +1,7 @@
 """What an accepted request must obey beyond its shape, and what of it is set aside."""
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,10 @@ from pydantic import ValidationError
 
 from shared.core.input_items import invalid_field
 from shared.errors import InvalidRequest
-from shared.wire.requests import IGNORED_FIELDS, UNSUPPORTED_FIELDS, CreateResponse, FunctionTool
+from shared.wire.requests import IGNORED_FIELDS, UNSUPPORTED_FIELDS, CreateResponse, FunctionTool, Strict
+
+# Each unknown name is compared with every known one, which costs; no client sends more than a handful.
+MAX_UNKNOWN_FIELDS = 100
 
 # Values of `include`: whether a Chat Completions upstream can give what they ask for.
 _INCLUDES = {
@@ -56,26 +60,42 @@ def accept(body: CreateResponse, policy: Policy) -> Accepted:
 def _require(body: CreateResponse) -> None:
     if body.model is None:
         raise InvalidRequest("Missing required parameter: 'model'.", "model", "missing_required_parameter")
-    if body.input is None and body.previous_response_id is None:
+    if body.input in (None, []) and body.previous_response_id is None:
         raise InvalidRequest("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     if body.truncation == "auto":
         raise _unsupported("truncation", "'truncation' can only be 'disabled'.")
 
 
 def _set_aside_fields(body: CreateResponse, policy: Policy) -> list[str]:
-    known = sorted({*CreateResponse.model_fields, *UNSUPPORTED_FIELDS, *IGNORED_FIELDS})
-    extra = {name: value for name, value in (body.model_extra or {}).items() if value is not None}
-    for name in extra:
-        if name in UNSUPPORTED_FIELDS:
-            raise _unsupported(name, f"Unsupported parameter: '{name}' is not available on this server.")
-        if name not in IGNORED_FIELDS:
-            _judge_unknown(name, known, policy)
-    return sorted(extra)
+    """The names that are not honoured; those inside an object are dotted: `reasoning.mode`."""
+    ignored: list[str] = []
+    for prefix, part in _objects(body):
+        extra = sorted(name for name, value in (part.model_extra or {}).items() if value is not None)
+        if len(extra) > MAX_UNKNOWN_FIELDS:
+            raise InvalidRequest(f"More than {MAX_UNKNOWN_FIELDS} unknown parameters.", code="unknown_parameter")
+        known = [prefix + (field.alias or name) for name, field in type(part).model_fields.items()]
+        for name in extra:
+            _judge(prefix + name, known if prefix else [*known, *UNSUPPORTED_FIELDS, *IGNORED_FIELDS], policy)
+        ignored += [prefix + name for name in extra]
+    return ignored
 
 
-def _judge_unknown(name: str, known: list[str], policy: Policy) -> None:
+def _objects(part: Strict, prefix: str = "") -> Iterator[tuple[str, Strict]]:
+    """The body and the objects in it whose fields are known, each with the path before its names."""
+    yield prefix, part
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if isinstance(value, Strict):
+            yield from _objects(value, f"{prefix}{name}.")
+
+
+def _judge(name: str, known: list[str], policy: Policy) -> None:
+    if name in UNSUPPORTED_FIELDS:
+        raise _unsupported(name, f"Unsupported parameter: '{name}' is not available on this server.")
+    if name in IGNORED_FIELDS:
+        return
     shown = name[:64]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.85) if len(name) <= 64 else []
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.85) if len(name) <= 64 else []
     if near or policy.reject_unknown_fields:
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise InvalidRequest(f"Unknown parameter: '{shown}'.{hint}", shown, "unknown_parameter")
@@ -137,7 +157,7 @@ def _check_tool_choice(body: CreateResponse, tools: list[dict[str, Any]]) -> Non
         raise InvalidRequest("'tool_choice' is 'required' but there is no usable tool.", "tool_choice", "invalid_value")
     if not isinstance(choice, dict):
         return
-    names = {tool["name"] for tool in tools}
+    names = [tool["name"] for tool in tools]
     for where, wanted in _demanded(choice):
         if wanted.get("type") != "function":
             raise _unsupported(where, f"'{where}' demands a tool that the model server cannot run.")

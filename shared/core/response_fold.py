@@ -24,7 +24,7 @@ class OpenPart:
     def body(self) -> dict[str, Any]:
         """The part as it goes over the wire."""
         if self.kind == "output_text":
-            return {"type": "output_text", "text": self.text(), "annotations": [], "logprobs": self.logprobs}
+            return {"type": "output_text", "text": self.text(), "annotations": [], "logprobs": [*self.logprobs]}
         key = "refusal" if self.kind == "refusal" else "text"
         return {"type": self.kind, key: self.text()}
 
@@ -39,11 +39,15 @@ class OpenItem:
     part: OpenPart | None = None
     arguments: list[str] = field(default_factory=list)
 
+    def place(self) -> dict[str, Any]:
+        """The keys by which events name the open part, or the next one."""
+        return {"item_id": self.item["id"], "output_index": self.output_index, "content_index": len(self.parts)}
+
     def body(self, status: str) -> Item:
         """The item as it stands, under `status`."""
         if self.item["type"] == "function_call":
             return self.item | {"arguments": "".join(self.arguments), "status": status}
-        content = [*self.parts, self.part.body()] if self.part else self.parts
+        content = [*self.parts, self.part.body()] if self.part else [*self.parts]
         return self.item | {"content": content, "status": status}
 
 

@@ -8,10 +8,16 @@ from shared.wire.response import Event
 
 END = b"\n\n"
 
+# Line ends to Unicode, not to JSON: left bare, they would break clients that split the stream as text.
+_LINE_ENDS = ((b"\xc2\x85", rb"\u0085"), (b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"))
+
 
 def encode(event: Event) -> bytes:
-    """One SSE event. JSON escapes every line break, so no text can forge a line of the stream."""
-    return b"event: " + event["type"].encode() + b"\ndata: " + orjson.dumps(event) + END
+    """One SSE event. Every line break is escaped, so no text can forge a line of the stream."""
+    data = orjson.dumps(event)
+    for bare, escaped in _LINE_ENDS:
+        data = data.replace(bare, escaped)
+    return b"event: " + event["type"].encode() + b"\ndata: " + data + END
 
 
 def decode(frame: bytes) -> Event:

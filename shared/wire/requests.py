@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.wire.items import FunctionName
 
@@ -87,11 +87,6 @@ class CreateResponse(Strict):
     safety_identifier: Annotated[str, StringConstraints(max_length=128)] | None = None
     prompt_cache_key: str | None = None
     user: str | None = None
-
-    @field_validator("temperature", "top_p", mode="before")
-    @classmethod
-    def _whole_numbers_are_numbers(cls, value: object) -> object:
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 # What each further field of the published API gets. Every name is known, none is dropped silently.
