@@ -42,6 +42,8 @@ class Supervisor:
             for stage in self._stages:
                 for child in stage:
                     child.kill()
+        else:
+            self._say("asked to stop; asked again, it ends everything at once")
         self._stop.set()
 
     async def _start(self) -> None:
