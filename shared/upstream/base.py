@@ -22,5 +22,5 @@ class Upstream(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close its connections, on the loop that used them."""
+        """Close its connections, on the loop that used them, once every stream has ended."""
         ...

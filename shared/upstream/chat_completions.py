@@ -17,6 +17,7 @@ from shared.upstream import failures
 from shared.upstream.chat_answer import LONGEST_ANSWER_BYTES, ChatAnswer, StreamedAnswer, WholeAnswer, parse_json
 from shared.upstream.http_client import network_failure, open_session, read_at_most, refuse_errors
 from shared.upstream.json_values import as_list, as_object
+from shared.upstream.silence import SilenceWatch
 
 MODELS_SECONDS: Final = 10.0
 GOODBYE_SECONDS: Final = 0.05  # from [DONE] to the end of the body, after which the connection can serve again
@@ -87,10 +88,11 @@ class ChatCompletions:
         response, received = await self._begin(payload)
         try:
             answer = _answer_in(response)
-            while received and not answer.done:
-                if chunks := answer.feed(received):
-                    yield chunks
-                received = b"" if answer.done else await self._more(response, answer)
+            with SilenceWatch(response.content, self._idle_seconds) as watch:
+                while received and not answer.done:
+                    if chunks := answer.feed(received):
+                        yield chunks
+                    received = b"" if answer.done else await _more(watch, answer)
             if not answer.done and (chunks := answer.end()):
                 yield chunks
             if answer.failure is not None:
@@ -114,19 +116,6 @@ class ChatCompletions:
             raise network_failure(error) from None
         except TimeoutError:
             raise failures.silent() from None
-
-    async def _more(self, response: aiohttp.ClientResponse, answer: ChatAnswer) -> bytes:
-        """The next bytes, none at the end. An answer that has finished may break off as it likes."""
-        try:
-            async with asyncio.timeout(self._idle_seconds):
-                return await response.content.readany()
-        except (aiohttp.ClientError, ConnectionError) as error:
-            failure = network_failure(error)
-        except TimeoutError:
-            failure = failures.stalled()
-        if answer.finished:
-            return b""
-        raise failure
 
     async def _post(self, payload: bytes) -> aiohttp.ClientResponse:
         headers = {**self._headers, "Content-Type": "application/json", "Accept": "text/event-stream"}
@@ -162,6 +151,19 @@ def _answer_in(response: aiohttp.ClientResponse) -> ChatAnswer:
     if response.content_type == "text/event-stream" or "Content-Type" not in response.headers:
         return StreamedAnswer()
     raise failures.garbage()
+
+
+async def _more(watch: SilenceWatch, answer: ChatAnswer) -> bytes:
+    """The next bytes, none at the end. An answer that has finished may break off as it likes."""
+    try:
+        return await watch.read()
+    except (aiohttp.ClientError, ConnectionError) as error:
+        failure = network_failure(error)
+    except TimeoutError:
+        failure = failures.stalled()
+    if answer.finished:
+        return b""
+    raise failure
 
 
 async def _read_to_end(response: aiohttp.ClientResponse) -> None:

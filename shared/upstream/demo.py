@@ -47,7 +47,7 @@ def main() -> None:
         handler_cancellation=True,  # a client that leaves stops the answer
         shutdown_timeout=GOODBYE_SECONDS,
         access_log=None,
-        print=None,
+        print=lambda _: log.info("listening on %s port %d: a demonstration, not a model", given.host, given.port),
     )
 
 

@@ -24,11 +24,17 @@ class SseLines:
 
     def feed(self, received: bytes) -> list[bytes]:
         """The payloads of the events that `received` completes; raises UpstreamError on one too long."""
-        self._slices.append(received)
         self._held += len(received)
-        payloads = self._payloads(self._lines()) if b"\n" in received else []
-        if payloads or (b"\n" in received and not self._data):
-            self._held = len(self._slices[0])
+        if b"\n" in received:
+            lines = self._lines(received)
+            rest = lines.pop()
+            payloads = self._payloads(lines)
+            self._slices = [rest] if rest else []
+            if payloads or not self._data:
+                self._held = len(rest)
+        else:
+            payloads = []
+            self._slices.append(received)
         if self._held > self._longest:
             raise failures.garbage()
         return payloads
@@ -37,14 +43,16 @@ class SseLines:
         """The payload of an event whose last empty line never came."""
         return self.feed(b"\n\n")
 
-    def _lines(self) -> list[bytes]:
-        text = b"".join(self._slices)
+    def _lines(self, text: bytes) -> list[bytes]:
+        """The ended lines and, last, the beginning of the next."""
+        if self._slices:
+            text = b"".join([*self._slices, text])
         if self._at_start:
             text = text.removeprefix(BYTE_ORDER_MARK)
             self._at_start = False
-        lines = text.split(b"\n")
-        self._slices = [lines.pop()]
-        return [line.removesuffix(b"\r") for line in lines] if b"\r" in text else lines
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n")
+        return text.split(b"\n")
 
     def _payloads(self, lines: list[bytes]) -> list[bytes]:
         payloads = []
@@ -52,8 +60,8 @@ class SseLines:
             if line.startswith(b"data:"):
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
             elif not line and self._data:
-                payload = b"\n".join(self._data)
-                self._data = []
+                payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                self._data.clear()
                 if payload:
                     payloads.append(payload)
         return payloads
