@@ -42,9 +42,17 @@ class Account:
     strict: bool
     say: Callable[[str], None]
     _lines: int = field(default=0, init=False)
+    _polling: asyncio.Task[list[str]] | None = field(default=None, init=False)
 
     async def tell(self) -> None:
         """Run everything; raises CommandError at the first thing that is not as it should be."""
+        try:
+            await self._tell()
+        finally:
+            if self._polling:
+                self._polling.cancel()
+
+    async def _tell(self) -> None:
         turn = await self._begin_and_drop()
         await asyncio.sleep(_AWAY_SECONDS)
         await self._resume(turn)
@@ -63,8 +71,8 @@ class Account:
             created = await anext(stream)
             response = created["response"]
             self._line("id", f"{response['id'][:15]}… returned after {_ms(started)} ms, {response['status']}")
-            polling = asyncio.create_task(_statuses(self.client, response["id"], response["status"]))
-            turn = Turn(response["id"], [created], polling)
+            self._polling = asyncio.create_task(_statuses(self.client, response["id"], response["status"]))
+            turn = Turn(response["id"], [created], self._polling)
             async for event in stream:
                 turn.add(event)
                 if len(turn.delta_times) == (20 if self.strict else 3):
