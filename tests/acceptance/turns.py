@@ -1,0 +1,27 @@
+"""What many scenarios share: a model's answer in steps, and waiting for a turn to end."""
+
+from openai import OpenAI
+from openai.types.responses import Response
+
+from tests.scripted_upstream import ScriptedUpstream
+from tests.stack import eventually
+from tests.upstream_steps import Done, Finish, Gate, Say, Step, Tokens
+
+ACTIVE = ("queued", "in_progress")
+
+
+def answer(*steps: Step | str, finish: str = "stop", usage: tuple[int, int] = (5, 7)) -> list[Step]:
+    """These pieces, then the finish reason, the usage and `[DONE]`."""
+    pieces = [Say(step) if isinstance(step, str) else step for step in steps]
+    return [*pieces, Finish(finish), Tokens(*usage), Done()]
+
+
+def script_gated(upstream: ScriptedUpstream, topic: str, before: str = "First. ", after: str = "Last.") -> None:
+    """The model says `before`, waits at the gate named `topic`, and says `after`."""
+    upstream.script(topic, answer(before, Gate(topic), after))
+
+
+def ended(client: OpenAI, response_id: str, seconds: float = 15.0) -> Response:
+    """The response, once it has ended."""
+    eventually(lambda: client.responses.retrieve(response_id).status not in ACTIVE, seconds, f"{response_id} to end")
+    return client.responses.retrieve(response_id)
