@@ -147,6 +147,7 @@ def _end(
             status=outcome.status,
             ended_at=outcome.at,
             lease_until=None,
+            waits_for=None,
             body=to_text(body),
             erase_at=None if turn.store else database_now() + turn.erase_after_seconds,
         )
