@@ -174,7 +174,7 @@ def test_trouble_in_the_middle(server: ScriptedUpstream, trouble: list[Step], ha
     assert len(server.calls) == 1
 
 
-@pytest.mark.parametrize("ending", [[], [Cut()], [Stall()]], ids=["no DONE", "cut", "stall"])
+@pytest.mark.parametrize("ending", [[], [Cut()], [Stall()], [Done(), Stall()]], ids=str)
 def test_after_the_finish_reason_nothing_can_go_wrong(server: ScriptedUpstream, ending: list[Step]) -> None:
     server.script("x", [Say("ok"), steps.Finish(), *ending])
     outcome = run(client(server, idle_seconds=0.2), asking("x"))

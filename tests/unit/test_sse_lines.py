@@ -75,3 +75,8 @@ def test_the_limit_is_for_one_event_not_for_the_stream() -> None:
         lines.feed(b"data: first half")
         assert lines.feed(b", second half\n\ndata: next\n") != []
         lines.feed(b": a comment\n\n")
+
+
+def test_heartbeats_may_go_on_for_ever() -> None:
+    lines = SseLines(longest_event_bytes=100)
+    assert [lines.feed(b": still here\n\n") for _ in range(100)] == [[]] * 100
