@@ -120,7 +120,7 @@ class Account:
         text = output_text(stored)
         _check(text == delta_text(turn.events), "the stored text is not the streamed text")
         _check(stored == turn.events[-1]["response"], "the stored response is not that of the last event")
-        self._line("stored", f"{_brief(text)} = all deltas joined")
+        self._line("stored", f"{_brief(text)} = all deltas joined; {_usage(stored)}{_reason(stored)}")
         return stored
 
     async def _cancel(self) -> None:
@@ -186,6 +186,16 @@ async def _statuses(client: ApiClient, response_id: str, first: str) -> list[str
 
 def _tokens_read(response: Json) -> int | None:
     return (response["usage"] or {}).get("input_tokens")
+
+
+def _usage(response: Json) -> str:
+    usage = response["usage"]
+    return f"{usage['input_tokens']} tokens read, {usage['output_tokens']} written" if usage else "no usage told"
+
+
+def _reason(response: Json) -> str:
+    details = response["incomplete_details"]
+    return f"; incomplete: {details['reason']}" if details else ""
 
 
 def _check(holds: bool, otherwise: str) -> None:

@@ -69,10 +69,14 @@ class Server:
 
 def response(response_id: str, text: str, read: int = 10, parent: str | None = None) -> Json:
     output = [{"type": "message", "content": [{"type": "output_text", "text": text}]}]
-    usage = {"input_tokens": read}
     return {
-        "id": response_id, "status": "completed", "output": output, "usage": usage, "previous_response_id": parent
-    }  # fmt: skip
+        "id": response_id,
+        "status": "completed",
+        "incomplete_details": None,
+        "output": output,
+        "usage": {"input_tokens": read, "output_tokens": len(text.split())},
+        "previous_response_id": parent,
+    }
 
 
 @pytest.fixture(autouse=True)
