@@ -17,6 +17,9 @@ _POSTGRES_CONFIG = """
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+wal_init_zero = off
+wal_level = minimal
+max_wal_senders = 0
 autovacuum = off
 max_connections = 200
 """
