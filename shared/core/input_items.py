@@ -30,7 +30,9 @@ def normalise(given: str | list[Any] | None, new_item_id: Callable[[str], str]) 
 def _item(raw: Any, where: str, new_item_id: Callable[[str], str]) -> Item:
     if not isinstance(raw, dict):
         raise InvalidRequest(f"Invalid type for '{where}': expected an object.", where, "invalid_type")
-    kind = raw.get("type") or ("message" if "role" in raw else "item_reference" if "id" in raw else None)
+    kind = raw.get("type")
+    if kind is None:
+        kind = "message" if "role" in raw else "item_reference" if "id" in raw else None
     item: Item = raw | {"type": kind}
     _check(item, INPUT_ITEMS, where)
     key = _PARTS.get(item["type"])

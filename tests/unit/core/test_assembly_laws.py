@@ -152,6 +152,71 @@ def test_at_most_the_last_open_item_is_incomplete(of: Turn, chunks: list[Chunk],
     ]
 
 
+STREAMS: dict[str, tuple[list[Chunk], list[str]]] = {
+    "text": (
+        [Text("Hel"), Text("lo")],
+        [
+            "0 output_item.added",
+            "0 content_part.added",
+            "0 output_text.delta",
+            "0 output_text.delta",
+            "0 output_text.done",
+            "0 content_part.done",
+            "0 output_item.done",
+        ],
+    ),
+    "reasoning is done before the answer begins": (
+        [Reasoning("hm"), Text("Hello")],
+        [
+            "0 output_item.added",
+            "0 content_part.added",
+            "0 reasoning_text.delta",
+            "0 reasoning_text.done",
+            "0 content_part.done",
+            "0 output_item.done",
+            "1 output_item.added",
+            "1 content_part.added",
+            "1 output_text.delta",
+            "1 output_text.done",
+            "1 content_part.done",
+            "1 output_item.done",
+        ],
+    ),
+    "text and refusal are parts of one message": (
+        [Text("Well, "), Refusal("no.")],
+        [
+            "0 output_item.added",
+            "0 content_part.added",
+            "0 output_text.delta",
+            "0 output_text.done",
+            "0 content_part.done",
+            "0 content_part.added",
+            "0 refusal.delta",
+            "0 refusal.done",
+            "0 content_part.done",
+            "0 output_item.done",
+        ],
+    ),
+    "a call": (
+        [ToolCall(0, "call_a", "look_up"), ToolCall(0, arguments="{"), ToolCall(0, arguments="}")],
+        [
+            "0 output_item.added",
+            "0 function_call_arguments.delta",
+            "0 function_call_arguments.delta",
+            "0 function_call_arguments.done",
+            "0 output_item.done",
+        ],
+    ),
+    "nothing said, nothing sent": ([Text(""), Reasoning(""), Finish("stop"), Usage(1, 0)], []),
+}
+
+
+@pytest.mark.parametrize(("said", "streamed"), STREAMS.values(), ids=STREAMS.keys())
+def test_streams_as_clients_know_them(said: list[Chunk], streamed: list[str]) -> None:
+    events = [event for event in log_of(turn(), said) if "response" not in event]
+    assert [f"{event['output_index']} {event['type'].removeprefix('response.')}" for event in events] == streamed
+
+
 @law
 @given(of=turns, chunks=chunk_sequences)
 def test_parallel_calls_keep_ids_of_their_own(of: Turn, chunks: list[Chunk]) -> None:

@@ -99,6 +99,8 @@ REFUSED: dict[str, tuple[Items | list[Any], str, str]] = {
     "null": ([None], "input[0]", "invalid_type"),
     "no type, role or id": ([{}], "input[0].type", "invalid_value"),
     "an unknown type": ([{"type": "poem"}], "input[0].type", "invalid_value"),
+    "an empty type": ([MESSAGE | {"type": ""}], "input[0].type", "invalid_value"),
+    "an empty list as type": ([MESSAGE | {"type": []}], "input[0].type", "invalid_value"),
     "a type that is no string": ([{"type": ["message"]}], "input[0].type", "invalid_value"),
     "an unknown role": ([{"role": "tool", "content": "a"}], "input[0].role", "invalid_value"),
     "no content": ([MESSAGE, {"role": "user"}], "input[1].content", "missing_required_parameter"),
