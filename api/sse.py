@@ -64,6 +64,9 @@ class EventStreamResponse(Response):
             left = not sending.done()
             if not left:
                 await sending
+        except asyncio.CancelledError:
+            # The server is going down: the client resumes elsewhere, and its turn is not cancelled.
+            left = False
         finally:
             await stop(sending, leaving)
             await self._pieces.aclose()

@@ -39,6 +39,7 @@ def celery_app(settings: Settings) -> Celery:
     app = Celery("turnstone", broker=settings.broker, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
+        broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "global_keyprefix": f"{settings.key_prefix}:",
