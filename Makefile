@@ -54,6 +54,7 @@ lock: ## Resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
 	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	echo 'torch; python_version < "3"' | $(COMPILE) --overrides /dev/stdin requirements/real-model.in -o requirements/real-model.txt
 
 bench: install ## Measure latencies and costs
 	$(BIN)/python -m bench
@@ -62,5 +63,5 @@ real-model: install ## Run the demo's account against a real inference server (h
 	ops/real-model.sh
 
 clean: ## Remove the virtual environment, caches and local data
-	rm -rf .venv .turnstone .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find api workers shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv .venv-real-model .turnstone .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find api workers shared tests bench ops -name __pycache__ -type d -prune -exec rm -rf {} +

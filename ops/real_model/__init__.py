@@ -1,0 +1,1 @@
+"""`make real-model`: the demo's account on a real inference server."""
