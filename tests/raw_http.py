@@ -27,6 +27,7 @@ class RawStream:
         status_line = self._reader.readline()
         self.status = int(status_line.split()[1])
         self.headers = self._read_headers()
+        self.ended = False
         self.frames: list[bytes] = []
         self._ahead = b""
 
@@ -39,11 +40,13 @@ class RawStream:
         return cls(base_url, request_bytes(base_url, "POST", path, json.dumps(body).encode(), headers))
 
     def chunks(self) -> Iterator[bytes]:
-        """The body's chunks, each as the server wrote it, until the end or a break."""
-        while size := int(self._reader.readline() or b"0", 16):
-            chunk = self._reader.read(size)
+        """The body's chunks, each as the server wrote it; `ended` tells the end from a broken connection."""
+        while not self.ended and (head := self._reader.readline()):
+            chunk = self._reader.read(int(head, 16))
             self._reader.readline()
-            yield chunk
+            self.ended = not chunk
+            if chunk:
+                yield chunk
 
     def body(self) -> bytes:
         """The whole body, chunked or not."""
