@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection as Connection  # for those who hold a transaction and know no SQL
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -55,6 +55,7 @@ def _create_engine(url: str, pool_size: int) -> Engine:
     engine = create_engine(
         parsed, pool_timeout=POOL_WAIT_SECONDS, pool_pre_ping=_is_server(parsed.drivername), **options
     )
+    event.listen(engine, "handle_error", _drop_details)
     if not _is_server(parsed.drivername):
         Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine, "connect", _prepare_sqlite)
@@ -64,6 +65,13 @@ def _create_engine(url: str, pool_size: int) -> Engine:
 
 def _is_server(drivername: str) -> bool:
     return not drivername.startswith("sqlite")
+
+
+def _drop_details(context: ExceptionContext) -> None:
+    # Postgres repeats the whole failing row, prompt included, in the lines below the first.
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None and error.args:
+            error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
