@@ -85,7 +85,7 @@ def _write_calls(written: Messages, answered: list[tuple[Item, Item]]) -> None:
         {"id": c["call_id"], "type": "function", "function": {"name": c["name"], "arguments": c["arguments"]}}
         for c, _ in answered
     ]
-    if written and written[-1]["role"] == "assistant" and "tool_calls" not in written[-1]:
+    if written and written[-1]["role"] == "assistant":
         written[-1]["tool_calls"] = tool_calls
     else:
         written.append({"role": "assistant", "content": None, "tool_calls": tool_calls})

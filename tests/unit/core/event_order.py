@@ -53,6 +53,7 @@ class _Checker:
         if kind == "response.content_part.added":
             assert self.open_part[index] is None
             assert event["part"].get("text", event["part"].get("refusal")) == ""
+            assert event["part"].get("logprobs", []) == []
             self.open_part[index] = event["part"]["type"]
             return
         part = self.open_part[index]

@@ -225,6 +225,10 @@ def test_a_policy_may_refuse_hosted_tools() -> None:
             {"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}]},
             "tool_choice.tools[0]",
         ),
+        (
+            {"type": "allowed_tools", "mode": "required", "tools": [FUNCTION, {"type": "web_search"}]},
+            "tool_choice.tools[1]",
+        ),
     ],
 )
 def test_a_choice_that_demands_a_hosted_tool_is_refused(choice: dict[str, Any], param: str) -> None:
