@@ -1,0 +1,31 @@
+"""What a delta costs under steady load: 200 streams at 20 deltas a second each."""
+
+import asyncio
+
+from bench.deltas import Tally
+from bench.figures import percentiles
+from bench.load import streams, turn
+from bench.measured import Measured
+from bench.stack import Stack
+
+STREAMS, CHUNKS, RATE = 200, 160, 20
+RAMP_SECONDS = 1.5
+WINDOW = (2.0, 8.0)
+LONGEST_SECONDS = 40
+
+
+async def measure(stack: Stack) -> Measured:
+    """Deltas a second and milliseconds added, inside the window in which all streams run."""
+    tally = Tally(WINDOW)
+    body = turn(CHUNKS, RATE, stream=True)
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            await streams(stack.port, STREAMS, body, CHUNKS, RAMP_SECONDS, tally)
+    except TimeoutError:
+        tally.unfinished = STREAMS - tally.ended
+    figures = {
+        "offered_per_s": STREAMS * RATE,
+        "deltas_per_s": round(tally.rate()),
+        "added_ms": percentiles(tally.added_ms),
+    }
+    return Measured(figures, tally.deltas, "delta", tally.faults())
