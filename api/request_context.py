@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
 from shared import ids
+from shared.errors import InvalidRequest
 
 
 class RequestContext:
@@ -31,6 +32,7 @@ class RequestContext:
 
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
+            _refuse_nul(scope)
             await self._app(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001 - the last place that can answer
             response = errors.answer(error)
@@ -39,3 +41,9 @@ class RequestContext:
             await response(scope, receive, send_with_id)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _refuse_nul(scope: Scope) -> None:
+    """No id or cursor holds U+0000, and Postgres cannot even be asked for one."""
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        raise InvalidRequest("The URL holds the character U+0000.", code="invalid_value")
