@@ -12,9 +12,13 @@ def listen(host: str, port: int) -> socket.socket:
     """Bind and listen; raises CommandError with what to do when the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise CommandError(_refused(host, port, error)) from None
+    # Connections inherit it. uvicorn takes an inherited descriptor for a Unix socket and so would not set it, and each
+    # answer on a kept-alive connection would wait 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _refused(host: str, port: int, error: OSError) -> str:
