@@ -22,6 +22,7 @@ class TurnLog:
     """One attempt's frames, all kept in memory until the turn ends: what Redis loses is sent again from here.
 
     `sent` counts the frames that Redis is known to have. `lose` is called when a higher attempt is known.
+    Nothing is sent while `healing`, nor ever again once `dropped`.
     """
 
     response_id: str
@@ -30,6 +31,8 @@ class TurnLog:
     frames: list[bytes] = field(default_factory=list)
     sent: int = 0
     claimed: bool = True
+    healing: bool = False
+    dropped: bool = False
     whole: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -53,7 +56,8 @@ class Publisher:
         self._mark(turn_log)
 
     def drop(self, turn_log: TurnLog) -> None:
-        """Publish nothing more of this attempt."""
+        """Publish nothing more of this attempt, even if a call or a heal of it is under way."""
+        turn_log.dropped = True
         self._dirty.pop(turn_log, None)
 
     async def flushed(self, turn_log: TurnLog, seconds: float) -> bool:
@@ -80,6 +84,8 @@ class Publisher:
         except OUTAGE as error:
             log.warning("publish_failed", turns=len(batch), error=type(error).__name__)
             for turn_log, _ in batch:
+                # The claim may be long ago when Redis is back: then SQL is asked before anything is written.
+                turn_log.claimed = False
                 self._mark(turn_log)
             await asyncio.sleep(_RETRY_SECONDS)
             return
@@ -117,23 +123,32 @@ class Publisher:
                 turn_log.whole.set()
 
     def _heal_in_background(self, turn_log: TurnLog) -> None:
+        turn_log.healing = True
+        self._dirty.pop(turn_log, None)
         task = asyncio.create_task(self._heal(turn_log))
         self._healing.add(task)
         task.add_done_callback(self._healing.discard)
 
     async def _heal(self, turn_log: TurnLog) -> None:
         """The fence is gone: set it, ask SQL whether the turn is still ours, only then send again. In this order."""
-        try:
-            raised = await self._event_log.raise_fence(turn_log.response_id, turn_log.attempt)
-            if not raised or not await self._renew(turn_log.response_id, turn_log.attempt):
-                turn_log.lose()
-                return
-        except Exception as error:  # noqa: BLE001 - Redis or SQL is away: asked again with the next flush
-            log.warning("heal_failed", response_id=turn_log.response_id, error=type(error).__name__)
-            await asyncio.sleep(_RETRY_SECONDS)
-        self._mark(turn_log)
+        while not turn_log.dropped:
+            try:
+                held = await self._holds(turn_log)
+            except Exception as error:  # noqa: BLE001 - Redis or SQL is away; until both have answered, nothing is sent
+                log.warning("heal_failed", response_id=turn_log.response_id, error=type(error).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            turn_log.healing = False
+            self._mark(turn_log) if held else turn_log.lose()
+            return
+
+    async def _holds(self, turn_log: TurnLog) -> bool:
+        raised = await self._event_log.raise_fence(turn_log.response_id, turn_log.attempt)
+        return raised and await self._renew(turn_log.response_id, turn_log.attempt)
 
     def _mark(self, turn_log: TurnLog) -> None:
+        if turn_log.healing or turn_log.dropped:
+            return
         self._dirty[turn_log] = None
         self._wake.set()
 
