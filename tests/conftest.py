@@ -31,6 +31,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    """Async tests (`pytest.mark.anyio`) run on asyncio, as the product does."""
+    return "asyncio"
+
+
+@pytest.fixture
 def key_prefix() -> str:
     """A prefix of this test's own, so that tests share one Valkey."""
     return f"test-{secrets.token_hex(6)}"
