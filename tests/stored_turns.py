@@ -13,7 +13,7 @@ from shared.core.chunks import Chunk
 from shared.core.response_render import lifecycle_events, render, render_ended
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
-from shared.store import attempts, responses
+from shared.store import attempts, creation
 from shared.store.database_clock import database_now
 from shared.store.engine import Database
 from shared.store.tables import ITEM, JOURNAL, RESPONSE
@@ -70,7 +70,7 @@ def create(database: Database, items: Sequence[Item] = (), **changes: Any) -> Tu
     """A queued turn of `OWNER`, stored."""
     turn = new_turn(**changes)
     with database.write() as connection:
-        responses.create(connection, turn.owner, turn, items, waiter=None)
+        creation.create(connection, turn.owner, turn, items, waiter=None)
     return turn
 
 

@@ -6,15 +6,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, not_, or_, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, not_, or_, select, tuple_, update
 
 from shared.core.turn import Ending, Outcome, Turn
-from shared.core.turn_status import MAX_ATTEMPTS, Status, sources
+from shared.core.turn_status import ACTIVE, MAX_ATTEMPTS, Status, sources
+from shared.store.conversation_items import append_turn
+from shared.store.conversations import lock
 from shared.store.database_clock import database_now
 from shared.store.items import insert_items
 from shared.store.rows import TURN_COLUMNS, to_text, to_turn
 from shared.store.tables import JOURNAL, RESPONSE
 from shared.wire.response import ResponseBody
+
+# What a conversation remembers: failed and cancelled turns leave nothing in it.
+_REMEMBERED = (Status.COMPLETED, Status.INCOMPLETE)
 
 Fence = tuple[str, int]
 """(response id, attempt): what a worker must still hold."""
@@ -96,8 +101,13 @@ def finish_ending(
 def end_queued(
     connection: Connection, turn: Turn, body: ResponseBody, outcome: Outcome, journal: Journal | None
 ) -> bool:
-    """END FROM OUTSIDE of a turn that no worker ever had."""
-    return _end(connection, _is(turn.id, Status.QUEUED), turn, body, outcome, journal)
+    """END FROM OUTSIDE of a turn that no worker ever had. Those who waited for it wait for whom it waited for."""
+    _lock_conversation(connection, turn)
+    ahead = _still_ahead(connection, turn.id)
+    done = _end(connection, _is(turn.id, Status.QUEUED), turn, body, outcome, journal)
+    if done and ahead:
+        connection.execute(update(RESPONSE).where(RESPONSE.c.waits_for == turn.id).values(waits_for=ahead))
+    return done
 
 
 def take_over(
@@ -139,7 +149,8 @@ def _end(
     outcome: Outcome,
     journal: Journal | None,
 ) -> bool:
-    # The fenced UPDATE comes first: on Postgres it takes the row lock that makes the rest of the transaction safe.
+    in_conversation = _lock_conversation(connection, turn)
+    # The fenced UPDATE comes before all other writes: on Postgres it takes the row lock that makes them safe.
     statement = (
         update(RESPONSE)
         .where(allowed, RESPONSE.c.status.in_(sources(outcome.status)))
@@ -155,11 +166,25 @@ def _end(
     if connection.execute(statement).rowcount != 1:
         return False
     insert_items(connection, turn.owner, turn.id, "output", body["output"])
+    if in_conversation and turn.store and outcome.status in _REMEMBERED:
+        append_turn(connection, str(turn.conversation_id), turn.id)
     if journal is not None:
         connection.execute(
             insert(JOURNAL).values(response_id=turn.id, work=journal.work, lost=journal.lost, frames=journal.frames)
         )
     return True
+
+
+def _lock_conversation(connection: Connection, turn: Turn) -> bool:
+    """Hold the turn's conversation, before the turn itself; False when it has none, or it was deleted meanwhile."""
+    return turn.conversation_id is not None and lock(connection, turn.owner, turn.conversation_id)
+
+
+def _still_ahead(connection: Connection, response_id: str) -> str | None:
+    """The active turn that this one waits for, held as it is: its end would release those who wait for it."""
+    ahead = select(RESPONSE.c.waits_for).where(RESPONSE.c.id == response_id).scalar_subquery()
+    active = (RESPONSE.c.id == ahead, RESPONSE.c.status.in_(ACTIVE))
+    return connection.execute(select(RESPONSE.c.id).where(*active).with_for_update(read=True)).scalar()
 
 
 def _running() -> ColumnElement[bool]:

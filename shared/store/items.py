@@ -1,27 +1,19 @@
 """Items of responses: each is stored once, by the turn that brought it; history is read along the chain."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import orjson
-from sqlalchemy import CTE, Connection, exists, insert, select
+from sqlalchemy import CTE, Connection, and_, exists, insert, or_, select
 
-from shared.errors import InvalidRequest
-from shared.store.owner_filter import owned_by
+from shared.core.prompt import CALLS, OUTPUTS
+from shared.store.owner_filter import owned
+from shared.store.pages import Listing, Page, PageRequest
 from shared.store.rows import to_text
 from shared.store.tables import ITEM, RESPONSE
 from shared.wire.items import Item
 
 Direction = Literal["input", "output"]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of a listing: the items' JSON texts."""
-
-    items: list[str]
-    has_more: bool
 
 
 def insert_items(
@@ -58,10 +50,16 @@ def history(connection: Connection, owner: str, response_id: str) -> list[Item] 
     return items
 
 
+def own(connection: Connection, owner: str, response_id: str) -> list[Item]:
+    """The items of one response alone, in their order."""
+    statement = select(ITEM.c.data).where(owned(ITEM, owner), ITEM.c.response_id == response_id)
+    return [orjson.loads(data) for data in connection.execute(statement.order_by(ITEM.c.position)).scalars()]
+
+
 def calls(connection: Connection, owner: str, response_id: str) -> list[Item]:
-    """The function calls and their outputs in the chain that ends with `response_id`."""
+    """The calls and their outputs in the chain that ends with `response_id`."""
     chain = _ancestry(owner, response_id)
-    kinds = ITEM.c.type.in_(("function_call", "function_call_output"))
+    kinds = ITEM.c.type.in_(CALLS | OUTPUTS)
     rows = connection.execute(select(ITEM.c.data).join(chain, ITEM.c.response_id == chain.c.id).where(kinds))
     return [orjson.loads(data) for data in rows.scalars()]
 
@@ -72,27 +70,30 @@ def chain_is_whole(connection: Connection, owner: str, response_id: str) -> bool
     return bool(connection.execute(select(exists().where(chain.c.previous_response_id.is_(None)))).scalar())
 
 
-def input_page(
-    connection: Connection, owner: str, response_id: str, *, after: str | None, limit: int, descending: bool
-) -> Page:
-    """A page of a response's own input, by keyset; raises InvalidRequest for a cursor that is not in the list."""
-    listed = (ITEM.c.owner == owner, ITEM.c.response_id == response_id, ITEM.c.direction == "input")
-    statement = select(ITEM.c.data).where(*listed)
-    if after is not None:
-        cursor = connection.execute(select(ITEM.c.position).where(*listed, ITEM.c.id == after)).scalar()
-        if cursor is None:
-            raise InvalidRequest("'after' is not the id of an item in this list.", "after", "invalid_value")
-        statement = statement.where(ITEM.c.position < cursor if descending else ITEM.c.position > cursor)
-    order = ITEM.c.position.desc() if descending else ITEM.c.position.asc()
-    found = list(connection.execute(statement.order_by(order).limit(limit + 1)).scalars())
-    return Page(found[:limit], len(found) > limit)
+def input_page(connection: Connection, owner: str, response_id: str, request: PageRequest) -> Page[str]:
+    """A page of a response's own input, as JSON texts."""
+    belongs = and_(owned(ITEM, owner), ITEM.c.response_id == response_id, ITEM.c.direction == "input")
+    listing = Listing((ITEM.c.data,), belongs, ITEM.c.id, ITEM.c.position)
+    return listing.page(connection, request, lambda row: str(row.data))
+
+
+def find(connection: Connection, owner: str, item_ids: Sequence[str]) -> dict[str, Item]:
+    """The owner's items with these ids, the newest of each: what references point at."""
+    in_store = or_(ITEM.c.conversation_id.is_not(None), RESPONSE.c.store)
+    statement = (
+        select(ITEM.c.id, ITEM.c.data)
+        .outerjoin(RESPONSE, RESPONSE.c.id == ITEM.c.response_id)
+        .where(owned(ITEM, owner), ITEM.c.id.in_(item_ids), ITEM.c.type != "item_reference", in_store)
+        .order_by(ITEM.c.position)
+    )
+    return {row.id: orjson.loads(row.data) for row in connection.execute(statement)}
 
 
 def _ancestry(owner: str, response_id: str) -> CTE:
     columns = (RESPONSE.c.id, RESPONSE.c.previous_response_id)
     start = select(*columns, (RESPONSE.c.position * 0).label("distance"))
-    chain = start.where(RESPONSE.c.id == response_id, owned_by(owner)).cte("chain", recursive=True)
+    chain = start.where(RESPONSE.c.id == response_id, owned(RESPONSE, owner)).cte("chain", recursive=True)
     parents = select(*columns, chain.c.distance + 1).where(
-        RESPONSE.c.id == chain.c.previous_response_id, owned_by(owner)
+        RESPONSE.c.id == chain.c.previous_response_id, owned(RESPONSE, owner)
     )
     return chain.union_all(parents)

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, select, update
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
-from shared.errors import previous_response_not_found
+from shared.store.conversations import with_labels
 from shared.store.database_clock import database_now
-from shared.store.items import chain_is_whole, insert_items
-from shared.store.owner_filter import owned_by, readable
-from shared.store.rows import TURN_COLUMNS, to_text, to_turn
-from shared.store.tables import RESPONSE
-from shared.wire.items import Item
+from shared.store.owner_filter import owned, readable
+from shared.store.pages import Listing, Page, PageRequest
+from shared.store.rows import TURN_COLUMNS, to_turn
+from shared.store.tables import ITEM, RESPONSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,49 +21,6 @@ class Stored:
 
     turn: Turn
     body: str | None
-
-
-def create(connection: Connection, owner: str, turn: Turn, items: Sequence[Item], *, waiter: str | None) -> bool:
-    """Store a queued turn with its input items; whether it can be dispatched at once.
-
-    A turn whose parent has not ended waits for it. Raises InvalidRequest when the parent, or a link before it, is gone.
-    """
-    waits_for = _parent_to_wait_for(connection, owner, turn.previous_response_id)
-    connection.execute(
-        insert(RESPONSE).values(
-            id=turn.id,
-            owner=owner,
-            status=Status.QUEUED,
-            attempt=0,
-            observed=turn.stream,
-            output_started=False,
-            side_effects=False,
-            waits_for=waits_for,
-            dispatched_at=None if waits_for else database_now(),
-            waiter=waiter,
-            created_at=turn.created_at,
-            background=turn.background,
-            stream=turn.stream,
-            store=turn.store,
-            previous_response_id=turn.previous_response_id,
-            service_tier=turn.request.get("service_tier", "auto"),
-            request=to_text(turn.request),
-            ignored=to_text(turn.ignored),
-        )
-    )
-    insert_items(connection, owner, turn.id, "input", items)
-    return waits_for is None
-
-
-def _parent_to_wait_for(connection: Connection, owner: str, parent_id: str | None) -> str | None:
-    if parent_id is None:
-        return None
-    # The lock keeps the parent from ending between this look and our INSERT: its end releases those who wait.
-    statement = select(RESPONSE.c.status).where(RESPONSE.c.id == parent_id, readable(owner)).with_for_update(read=True)
-    status = connection.execute(statement).scalar()
-    if status is None or not chain_is_whole(connection, owner, parent_id):
-        raise previous_response_not_found(parent_id)
-    return parent_id if status in ACTIVE else None
 
 
 def get(connection: Connection, owner: str, response_id: str) -> Stored | None:
@@ -76,21 +32,60 @@ def get(connection: Connection, owner: str, response_id: str) -> Stored | None:
 
 def get_turn(connection: Connection, owner: str, response_id: str) -> Turn | None:
     """A turn, stored or not: for those who answer the request that made it."""
-    row = connection.execute(select(*TURN_COLUMNS).where(RESPONSE.c.id == response_id, owned_by(owner))).first()
+    row = connection.execute(select(*TURN_COLUMNS).where(RESPONSE.c.id == response_id, owned(RESPONSE, owner))).first()
     return to_turn(row) if row else None
 
 
 def get_body(connection: Connection, owner: str, response_id: str) -> str | None:
     """An ended response as JSON text, stored or not: for those who answer the request that made it."""
-    statement = select(RESPONSE.c.body).where(RESPONSE.c.id == response_id, owned_by(owner))
+    statement = select(RESPONSE.c.body).where(RESPONSE.c.id == response_id, owned(RESPONSE, owner))
     return connection.execute(statement).scalar()
 
 
 def remove(connection: Connection, owner: str, response_id: str) -> bool:
-    """Erase an ended response with its items and journal; False when there is none, or it has not ended."""
-    ended = RESPONSE.c.status.in_(TERMINAL)
-    result = connection.execute(delete(RESPONSE).where(RESPONSE.c.id == response_id, readable(owner), ended))
-    return result.rowcount == 1
+    """Erase an ended response with its items and journal; False when there is none, or it has not ended.
+
+    Items that are in a conversation stay there.
+    """
+    ended = (RESPONSE.c.id == response_id, readable(owner), RESPONSE.c.status.in_(TERMINAL))
+    if connection.execute(select(RESPONSE.c.position).where(*ended).with_for_update()).first() is None:
+        return False
+    erase(connection, [response_id])
+    return True
+
+
+def erase(connection: Connection, response_ids: Sequence[str]) -> None:
+    """Erase these responses, whoever owns them, with all that is theirs alone."""
+    shared = and_(ITEM.c.response_id.in_(response_ids), ITEM.c.conversation_id.is_not(None))
+    connection.execute(update(ITEM).where(shared).values(response_id=None))
+    connection.execute(delete(RESPONSE).where(RESPONSE.c.id.in_(response_ids)))
+
+
+def page(
+    connection: Connection,
+    owner: str,
+    request: PageRequest,
+    *,
+    labels: dict[str, str],
+    status: str | None,
+    conversation_id: str | None,
+) -> Page[Stored]:
+    """The owner's stored responses that match everything given."""
+    belongs = [owned(RESPONSE, owner), RESPONSE.c.store, *with_labels(RESPONSE.c.metadata, labels)]
+    if status is not None:
+        belongs.append(RESPONSE.c.status == status)
+    if conversation_id is not None:
+        belongs.append(RESPONSE.c.conversation_id == conversation_id)
+    listing = Listing((*TURN_COLUMNS, RESPONSE.c.body), and_(*belongs), RESPONSE.c.id, RESPONSE.c.position)
+    return listing.page(connection, request, lambda row: Stored(to_turn(row), row.body))
+
+
+def turns_ahead(connection: Connection, response_id: str) -> int:
+    """How many turns must end before this one can be dispatched."""
+    columns = (RESPONSE.c.id, RESPONSE.c.waits_for)
+    line = select(*columns).where(RESPONSE.c.id == response_id).cte("line", recursive=True)
+    line = line.union_all(select(*columns).where(RESPONSE.c.id == line.c.waits_for))
+    return connection.execute(select(func.count()).select_from(line)).scalar_one() - 1
 
 
 def observe(connection: Connection, response_id: str) -> None:

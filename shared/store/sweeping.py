@@ -1,11 +1,12 @@
 """What the sweeper looks for: turns that nobody is driving any more. Every change is a compare-and-set."""
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
 from shared.store.attempts import may_restart
 from shared.store.database_clock import database_now
+from shared.store.responses import erase
 from shared.store.rows import TURN_COLUMNS, to_turn
 from shared.store.tables import RESPONSE
 
@@ -72,8 +73,10 @@ def purge(connection: Connection, *, older_than_seconds: float, limit: int) -> i
     child = RESPONSE.alias("child")
     leaf = not_(select(child.c.id).where(child.c.previous_response_id == RESPONSE.c.id).exists())
     old = RESPONSE.c.ended_at < database_now() - older_than_seconds
-    chosen = select(RESPONSE.c.id).where(old, leaf).order_by(RESPONSE.c.ended_at).limit(limit)
-    return connection.execute(delete(RESPONSE).where(RESPONSE.c.id.in_(chosen), leaf)).rowcount
+    chosen = select(RESPONSE.c.id).where(old, leaf).order_by(RESPONSE.c.ended_at).limit(limit).with_for_update()
+    response_ids = connection.execute(chosen).scalars().all()
+    erase(connection, response_ids)
+    return len(response_ids)
 
 
 def _mark_sent(connection: Connection, chosen: ColumnElement[bool], older_than_seconds: float) -> list[Turn]:

@@ -1,6 +1,9 @@
 """The tables. JSON documents are kept as text: they go out as they came in, and nothing queries into them."""
 
+from typing import Any
+
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     Double,
@@ -13,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -29,6 +33,12 @@ def _position() -> Column[int]:
     return Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
 
 
+def _labels() -> Column[Any]:
+    # The caller's metadata, whose own name SQLAlchemy keeps for itself. The one document that queries look into.
+    document = JSON().with_variant(JSONB(), "postgresql")
+    return Column("metadata", document, nullable=False, server_default=text("'{}'"))
+
+
 class ResponseRow(SQLModel, table=True):
     """A turn. `position` is the order of acceptance; times are seconds since the epoch.
 
@@ -38,6 +48,7 @@ class ResponseRow(SQLModel, table=True):
     output_started  this attempt may have published output
     side_effects    a server-side tool did something that must not be done twice
     ending          an end decided from outside, not yet written
+    conversation_id the conversation it was made in, which may have been deleted since
     waits_for       the response that must end before this turn is dispatched
     dispatched_at   when its message was last given to the broker
     waiter          the API process that a foreground turn answers to
@@ -51,6 +62,7 @@ class ResponseRow(SQLModel, table=True):
         Index(None, "owner", "position"),
         Index(None, "previous_response_id"),
         Index(None, "ended_at"),
+        Index(None, "conversation_id", "position"),
         Index(
             "ix_response_waits_for",
             "waits_for",
@@ -94,6 +106,8 @@ class ResponseRow(SQLModel, table=True):
     stream: bool
     store: bool
     previous_response_id: str | None = None
+    conversation_id: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict, sa_column=_labels())
     service_tier: str
     request: str = Field(sa_type=Text)
     ignored: str = Field(sa_type=Text)
@@ -101,18 +115,47 @@ class ResponseRow(SQLModel, table=True):
 
 
 class ItemRow(SQLModel, table=True):
-    """An item a turn took in or gave out; `position` is its place in history."""
+    """An item that a turn took in or gave out, or that was added to a conversation: stored once, in either or both.
+
+    `position` is its place among its response's items, `conversation_position` its place in the conversation. An item
+    that leaves one of the two stays in the other; one that is in neither is erased.
+    """
 
     __tablename__ = "item"
-    __table_args__ = (UniqueConstraint("response_id", "id"), Index(None, "response_id", "position"))
+    __table_args__ = (
+        UniqueConstraint("response_id", "id"),
+        UniqueConstraint("conversation_id", "id"),
+        Index(None, "response_id", "position"),
+        Index(None, "conversation_id", "conversation_position"),
+        Index(None, "owner", "id"),
+    )
 
     position: int | None = Field(default=None, sa_column=_position())
     id: str
     owner: str
-    response_id: str = Field(foreign_key="response.id", ondelete="CASCADE")
-    direction: str
+    response_id: str | None = Field(default=None, foreign_key="response.id", ondelete="CASCADE")
+    conversation_id: str | None = Field(default=None, foreign_key="conversation.id", ondelete="CASCADE")
+    conversation_position: int | None = Field(default=None, sa_type=BigInteger)
+    direction: str | None = None
     type: str
     data: str = Field(sa_type=Text)
+
+
+class ConversationRow(SQLModel, table=True):
+    """A conversation. `next_position` only grows: whoever holds this row's lock may append.
+
+    Lock order: a conversation before its responses, always.
+    """
+
+    __tablename__ = "conversation"
+    __table_args__ = (UniqueConstraint("id"), Index(None, "owner", "position"))
+
+    position: int | None = Field(default=None, sa_column=_position())
+    id: str
+    owner: str
+    created_at: int = Field(sa_type=BigInteger)
+    labels: dict[str, str] = Field(default_factory=dict, sa_column=_labels())
+    next_position: int = Field(default=0, sa_type=BigInteger)
 
 
 class JournalRow(SQLModel, table=True):
@@ -127,5 +170,6 @@ class JournalRow(SQLModel, table=True):
 
 
 RESPONSE: Table = ResponseRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it at run time
+CONVERSATION: Table = ConversationRow.__table__  # type: ignore[attr-defined]
 ITEM: Table = ItemRow.__table__  # type: ignore[attr-defined]
 JOURNAL: Table = JournalRow.__table__  # type: ignore[attr-defined]

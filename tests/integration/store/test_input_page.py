@@ -6,14 +6,15 @@ import pytest
 from shared.errors import InvalidRequest
 from shared.store import items
 from shared.store.engine import Database
+from shared.store.pages import Page, PageRequest
 from tests.stored_turns import OWNER, answered, create, said, texts
 
 
 def page(
     database: Database, response_id: str, after: str | None = None, limit: int = 3, descending: bool = False
-) -> items.Page:
+) -> Page[str]:
     with database.read() as connection:
-        return items.input_page(connection, OWNER, response_id, after=after, limit=limit, descending=descending)
+        return items.input_page(connection, OWNER, response_id, PageRequest(after, limit, descending))
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -27,7 +28,7 @@ def test_pages_hold_every_item_once_in_order_and_has_more_is_true(
     after = None
     for _ in range(10):
         found = page(database, turn.id, after, limit, descending)
-        read = [orjson.loads(item) for item in found.items]
+        read = [orjson.loads(item) for item in found.entries]
         assert len(read) <= limit
         seen += texts(read)
         assert found.has_more == (len(seen) < 7)
@@ -41,7 +42,7 @@ def test_only_the_turns_own_input_is_listed(database: Database) -> None:
     """Neither its output, nor its parent's items."""
     parent = answered(database, "before", "answer")
     turn = answered(database, "mine", "output", previous_response_id=parent.id)
-    assert texts([orjson.loads(item) for item in page(database, turn.id).items]) == ["mine"]
+    assert texts([orjson.loads(item) for item in page(database, turn.id).entries]) == ["mine"]
 
 
 @pytest.mark.parametrize("descending", [False, True])

@@ -6,10 +6,11 @@ from sqlalchemy import select
 from shared.core.turn_status import TERMINAL, Status
 from shared.errors import InvalidRequest
 from shared.ids import new_response_id
-from shared.store import attempts, items, journals, responses
+from shared.store import attempts, creation, items, journals, responses
 from shared.store.attempts import Journal
 from shared.store.database_clock import database_now
 from shared.store.engine import Database
+from shared.store.pages import Page, PageRequest
 from tests.stored_turns import (
     OWNER,
     answered,
@@ -31,7 +32,7 @@ def test_a_response_reads_back_as_it_was_accepted_and_as_it_ended(database: Data
     """R6: what was accepted and how it ended are returned truthfully."""
     turn = new_turn(request={"model": "m", "metadata": {"a": "ü"}}, ignored=("tools.0",), stream=True)
     with database.write() as connection:
-        assert responses.create(connection, OWNER, turn, [said("hi")], waiter=None)
+        assert creation.create(connection, OWNER, turn, [said("hi")], waiter=None) is None
     with database.read() as connection:
         assert responses.get(connection, OWNER, turn.id) == responses.Stored(turn, None)
 
@@ -59,8 +60,8 @@ def test_a_foreign_id_is_an_unknown_id_in_every_read(database: Database, owner: 
             assert items.calls(connection, owner, response_id) == []
             assert not items.chain_is_whole(connection, owner, response_id)
             assert journals.read(connection, owner, response_id) is None
-            page = items.input_page(connection, owner, response_id, after=None, limit=5, descending=False)
-            assert page == items.Page([], False)
+            page = items.input_page(connection, owner, response_id, PageRequest(None, 5, False))
+            assert page == Page([], False)
 
 
 def test_a_foreign_id_cannot_be_removed_or_continued(database: Database) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.exc import DBAPIError
 
-from shared.store import responses
+from shared.store import creation
 from shared.store.engine import Connection, Database
 from shared.store.tables import ITEM, RESPONSE
 from tests.stored_turns import OWNER, canary, create, new_turn, said
@@ -17,12 +17,12 @@ SECRET = canary()
 def store_twice(connection: Connection) -> None:
     turn = new_turn(request={"model": "m", "instructions": SECRET})
     for _ in range(2):
-        responses.create(connection, OWNER, turn, [said(SECRET)], waiter=None)
+        creation.create(connection, OWNER, turn, [said(SECRET)], waiter=None)
 
 
 def store_an_item_twice(connection: Connection) -> None:
     item = said(SECRET)
-    responses.create(connection, OWNER, new_turn(), [item, item], waiter=None)
+    creation.create(connection, OWNER, new_turn(), [item, item], waiter=None)
 
 
 def store_for_no_response(connection: Connection) -> None:

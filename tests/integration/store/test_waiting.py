@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
-from shared.store import attempts, items, responses
+from shared.store import attempts, creation, items
 from shared.store.engine import Database
 from tests.stored_turns import (
     NOW,
@@ -47,7 +47,7 @@ def test_a_follow_up_waits_exactly_while_its_parent_is_active(database: Database
     change(database, parent.id, status=status)
     child = new_turn(previous_response_id=parent.id)
     with database.write() as connection:
-        dispatchable = responses.create(connection, OWNER, child, [], waiter=None)
+        dispatchable = creation.create(connection, OWNER, child, [], waiter=None) is None
     stored = row(database, child.id)
     assert dispatchable == (status in TERMINAL)
     assert stored["waits_for"] == (parent.id if status in ACTIVE else None)
@@ -82,11 +82,14 @@ def test_the_end_releases_its_own_children_and_nobody_elses(database: Database) 
 
 
 def test_a_chain_of_waiting_turns_unwinds_one_by_one(database: Database) -> None:
-    """A cancelled link lets the next one go as well: failed and cancelled parents may be continued."""
+    """Who waited for a cancelled link waits for whom that one waited for: it is the next to see what comes before."""
     first = claimed(database)
     second = create(database, previous_response_id=first.id)
     third = create(database, previous_response_id=second.id)
     assert end_queued(database, second)
+    assert row(database, third.id)["waits_for"] == first.id
+    assert claim(database, third.id) is None
+    assert finish(database, first)
     assert row(database, third.id)["waits_for"] is None
     assert claim(database, third.id) is not None
 
@@ -131,7 +134,7 @@ def _race_once(database: Database, pool: ThreadPoolExecutor) -> None:
     def create_child(child: Turn) -> bool:
         start.wait(10)
         with database.write() as connection:
-            return responses.create(connection, OWNER, child, [], waiter=None)
+            return creation.create(connection, OWNER, child, [], waiter=None) is None
 
     def end_parent() -> set[str]:
         start.wait(10)
@@ -154,7 +157,7 @@ def test_a_child_being_stored_holds_up_the_end_of_its_parent(postgres_database_u
     child = new_turn(previous_response_id=parent.id)
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
-            assert not responses.create(connection, OWNER, child, [], waiter=None)
+            assert creation.create(connection, OWNER, child, [], waiter=None) == parent.id
             ending = pool.submit(finish, database, parent)
             _until_somebody_waits_for_a_lock(database)
             assert not ending.done()
@@ -171,16 +174,16 @@ def test_a_parent_that_is_ending_holds_up_its_child_which_then_does_not_wait(pos
 
     def create_child() -> bool:
         with database.write() as connection:
-            return responses.create(connection, OWNER, child, [], waiter=None)
+            return creation.create(connection, OWNER, child, [], waiter=None) is None
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
             assert attempts.finish(connection, (parent.id, 1), parent, body_of(parent), completed(), None)
             assert attempts.release_waiting(connection, parent.id) == []
-            creation = pool.submit(create_child)
+            creating = pool.submit(create_child)
             _until_somebody_waits_for_a_lock(database)
-            assert not creation.done()
-        assert creation.result(30)
+            assert not creating.done()
+        assert creating.result(30)
     assert row(database, child.id)["waits_for"] is None
     database.close()
 

@@ -1,0 +1,92 @@
+"""How a turn comes into being: with its place in the order of its conversation or its parent's branch."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert, select
+
+from shared.core.turn import Turn
+from shared.core.turn_status import ACTIVE, Status
+from shared.errors import InvalidRequest, conversation_not_found, previous_response_not_found
+from shared.store import conversation_items, conversations
+from shared.store.database_clock import database_now
+from shared.store.items import chain_is_whole, insert_items
+from shared.store.owner_filter import readable
+from shared.store.rows import to_text
+from shared.store.tables import RESPONSE
+from shared.wire.items import Item
+
+
+def create(connection: Connection, owner: str, turn: Turn, items: Sequence[Item], *, waiter: str | None) -> str | None:
+    """Store a queued turn with its input; the id of the turn it waits for, None when it can run at once.
+
+    A turn waits for its parent, or for the turn before it in its conversation. Raises RequestError when the
+    conversation, the parent or a link before it is gone, or when the conversation has one of the items.
+    """
+    waits_for = _predecessor(connection, owner, turn)
+    _refuse_known_items(connection, turn, items)
+    connection.execute(
+        insert(RESPONSE).values(
+            id=turn.id,
+            owner=owner,
+            status=Status.QUEUED,
+            attempt=0,
+            observed=turn.stream,
+            output_started=False,
+            side_effects=False,
+            waits_for=waits_for,
+            dispatched_at=None if waits_for else database_now(),
+            waiter=waiter,
+            created_at=turn.created_at,
+            background=turn.background,
+            stream=turn.stream,
+            store=turn.store,
+            previous_response_id=turn.previous_response_id,
+            conversation_id=turn.conversation_id,
+            metadata=turn.request.get("metadata", {}),
+            service_tier=turn.request.get("service_tier", "auto"),
+            request=to_text(turn.request),
+            ignored=to_text(turn.ignored),
+        )
+    )
+    insert_items(connection, owner, turn.id, "input", items)
+    return waits_for
+
+
+def _predecessor(connection: Connection, owner: str, turn: Turn) -> str | None:
+    if turn.conversation_id is not None:
+        return _last_active(connection, owner, turn.conversation_id)
+    if turn.previous_response_id is not None:
+        return _active_parent(connection, owner, turn.previous_response_id)
+    return None
+
+
+def _last_active(connection: Connection, owner: str, conversation_id: str) -> str | None:
+    # Held until the new turn is in: turns of a conversation are made and ended one after the other.
+    if not conversations.lock(connection, owner, conversation_id):
+        raise conversation_not_found(conversation_id)
+    statement = (
+        select(RESPONSE.c.id)
+        .where(RESPONSE.c.conversation_id == conversation_id, RESPONSE.c.status.in_(ACTIVE))
+        .order_by(RESPONSE.c.position.desc())
+        .limit(1)
+    )
+    return connection.execute(statement).scalar()
+
+
+def _active_parent(connection: Connection, owner: str, parent_id: str) -> str | None:
+    # The lock keeps the parent from ending between this look and our INSERT: its end releases those who wait.
+    statement = select(RESPONSE.c.status).where(RESPONSE.c.id == parent_id, readable(owner)).with_for_update(read=True)
+    status = connection.execute(statement).scalar()
+    if status is None or not chain_is_whole(connection, owner, parent_id):
+        raise previous_response_not_found(parent_id)
+    return parent_id if status in ACTIVE else None
+
+
+def _refuse_known_items(connection: Connection, turn: Turn, items: Sequence[Item]) -> None:
+    if turn.conversation_id is None:
+        return
+    known = conversation_items.ids_in(connection, turn.conversation_id, [item["id"] for item in items])
+    for index, item in enumerate(items):
+        if item["id"] in known:
+            where = f"input[{index}].id"
+            raise InvalidRequest(f"'{where}' is already in this conversation.", where, "duplicate_item_id")
