@@ -3,6 +3,7 @@
 TurnstoneError
 ├── RequestError            the caller can fix it (4xx)
 │   ├── InvalidRequest         400, names the field
+│   │   └── ConversationLocked    400, try again
 │   ├── NotFound               404, unknown, foreign and deleted alike
 │   ├── BodyTooLarge           413
 │   └── MethodNotAllowed       405
@@ -42,6 +43,10 @@ class NotFound(RequestError):
     status = 404
 
 
+class ConversationLocked(InvalidRequest):
+    """400 that may be tried again: another turn is running, and this server is set not to queue behind it."""
+
+
 class MethodNotAllowed(RequestError):
     """405: the path exists, the method does not."""
 
@@ -77,6 +82,8 @@ class UpstreamError(TurnstoneError):
     code: str = "server_error"
     retryable: bool = False
     retry_after_seconds: float | None = None
+    overflow: bool = False
+    """The prompt was longer than the model's context."""
 
     def __str__(self) -> str:
         return self.message
@@ -93,4 +100,18 @@ def previous_response_not_found(response_id: str) -> InvalidRequest:
         f"Previous response with id '{response_id[:80]}' not found.",
         param="previous_response_id",
         code="previous_response_not_found",
+    )
+
+
+def conversation_not_found(conversation_id: str) -> NotFound:
+    """The one 404 for conversations, whatever the reason."""
+    return NotFound(f"Conversation with id '{conversation_id[:80]}' not found.", param="conversation_id")
+
+
+def conversation_locked(param: str) -> ConversationLocked:
+    """The refusal of a turn behind one that is still running."""
+    return ConversationLocked(
+        "Another process is currently operating on this conversation. Please retry in a few seconds.",
+        param,
+        "conversation_locked",
     )

@@ -8,12 +8,37 @@ RESPONSE: Final = "resp_"
 CONVERSATION: Final = "conv_"
 
 ITEM_PREFIXES: Final = {
-    "message": "msg_",
-    "reasoning": "rs_",
-    "function_call": "fc_",
-    "function_call_output": "fco_",
+    "additional_tools": "at_",
+    "apply_patch_call": "apc_",
+    "apply_patch_call_output": "apco_",
+    "code_interpreter_call": "ci_",
+    "compaction": "cmp_",
+    "compaction_trigger": "cmpt_",
+    "computer_call": "cu_",
+    "computer_call_output": "cuo_",
+    "configuration_update": "cfg_",
     "custom_tool_call": "ctc_",
     "custom_tool_call_output": "ctco_",
+    "file_search_call": "fs_",
+    "function_call": "fc_",
+    "function_call_output": "fco_",
+    "image_generation_call": "ig_",
+    "item_reference": "ref_",
+    "local_shell_call": "lsh_",
+    "local_shell_call_output": "lsho_",
+    "mcp_approval_request": "mcpr_",
+    "mcp_approval_response": "mcpa_",
+    "mcp_call": "mcp_",
+    "mcp_list_tools": "mcpl_",
+    "message": "msg_",
+    "program": "pg_",
+    "program_output": "pgo_",
+    "reasoning": "rs_",
+    "shell_call": "sh_",
+    "shell_call_output": "sho_",
+    "tool_search_call": "ts_",
+    "tool_search_output": "tso_",
+    "web_search_call": "ws_",
 }
 
 _RESPONSE_ID = re.compile(r"resp_[0-9a-f]{48}")
@@ -24,9 +49,14 @@ def new_response_id() -> str:
     return RESPONSE + secrets.token_hex(24)
 
 
+def new_conversation_id() -> str:
+    """A conversation id nobody can guess."""
+    return CONVERSATION + secrets.token_hex(24)
+
+
 def new_item_id(item_type: str) -> str:
-    """An item id with the prefix of its type; types without one of their own get `item_`."""
-    return ITEM_PREFIXES.get(item_type, "item_") + secrets.token_hex(24)
+    """An item id with the prefix of its type."""
+    return ITEM_PREFIXES[item_type] + secrets.token_hex(24)
 
 
 def new_call_id() -> str:

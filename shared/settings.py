@@ -61,6 +61,10 @@ class Settings(BaseSettings):
         30, description="How long a silent worker keeps its turn; renewed every third of it."
     )
     sweep_seconds: Seconds = Field(5, description="How often each process looks for turns that nobody drives any more.")
+    conversation_concurrency: Literal["queue", "reject"] = Field(
+        "queue",
+        description="Turns behind an active one: `queue` runs them in order, `reject` answers `conversation_locked`.",
+    )
     foreground_queue_seconds: Seconds = Field(
         60, description="Longest wait of a foreground turn for a free worker; then 503 with Retry-After."
     )
@@ -90,7 +94,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="Shape of log lines.")
 
-    @field_validator("log_level", "log_format", "unknown_fields", "unsupported_tools", mode="before")
+    @field_validator(
+        "conversation_concurrency", "log_format", "log_level", "unknown_fields", "unsupported_tools", mode="before"
+    )
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

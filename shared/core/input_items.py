@@ -6,44 +6,67 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.errors import InvalidRequest
-from shared.wire.items import CONTENT_PARTS, INPUT_ITEMS, Item, Open
+from shared.wire.items import CONTENT_PARTS, CONVERSATION_ITEMS, TURN_ITEMS, Item, Open
 
-MAX_ITEMS = 10_000
+MAX_TURN_ITEMS = 10_000
+MAX_CONVERSATION_ITEMS = 20
 
 # Item type → the key that may hold content parts.
-_PARTS = {"message": "content", "function_call_output": "output"}
+_PARTS = {"message": "content", "function_call_output": "output", "custom_tool_call_output": "output"}
 
 
-def normalise(given: str | list[Any] | None, new_item_id: Callable[[str], str]) -> list[Item]:
-    """Checked items, each with type, id and status; raises InvalidRequest naming the field."""
-    if given is None:
-        return []
+def turn_items(given: str | list[Any] | None, new_item_id: Callable[[str], str]) -> list[Item]:
+    """A turn's input, checked, each item with type, id and status; raises InvalidRequest naming the field.
+
+    A reference stays one; who stores it puts the item in its place.
+    """
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
-    if len(given) > MAX_ITEMS:
-        raise InvalidRequest(f"'input' holds more than {MAX_ITEMS} items.", "input", "array_above_max_length")
-    items = [_item(raw, f"input[{index}]", new_item_id) for index, raw in enumerate(given)]
-    _refuse_repeated_ids(items)
-    return items
+    items = _checked(given or [], "input", MAX_TURN_ITEMS, TURN_ITEMS)
+    for index, item in enumerate(items):
+        _check_parts(item, f"input[{index}]")
+    return _completed(items, "input", new_item_id)
 
 
-def _item(raw: Any, where: str, new_item_id: Callable[[str], str]) -> Item:
+def conversation_items(given: list[Any] | None, new_item_id: Callable[[str], str]) -> list[Item]:
+    """Items for a conversation, of any type the published API knows; raises as `turn_items` does."""
+    items = _checked(given or [], "items", MAX_CONVERSATION_ITEMS, CONVERSATION_ITEMS)
+    return _completed(items, "items", new_item_id)
+
+
+def _checked(given: list[Any], name: str, most: int, shapes: dict[str, type[Open]]) -> list[Item]:
+    if len(given) > most:
+        raise InvalidRequest(f"'{name}' holds more than {most} items.", name, "array_above_max_length")
+    return [_item(raw, f"{name}[{index}]", shapes) for index, raw in enumerate(given)]
+
+
+def _item(raw: Any, where: str, shapes: dict[str, type[Open]]) -> Item:
     if not isinstance(raw, dict):
         raise InvalidRequest(f"Invalid type for '{where}': expected an object.", where, "invalid_type")
     kind = raw.get("type")
     if kind is None:
         kind = "message" if "role" in raw else "item_reference" if "id" in raw else None
     item: Item = raw | {"type": kind}
-    _check(item, INPUT_ITEMS, where)
+    _check(item, shapes, where)
+    return item
+
+
+def _check_parts(item: Item, where: str) -> None:
     key = _PARTS.get(item["type"])
     if key and isinstance(item[key], list):
         for index, part in enumerate(item[key]):
             _check(part, CONTENT_PARTS, f"{where}.{key}[{index}]")
-    if kind == "message" and isinstance(item["content"], str):
-        item["content"] = [_text_part(item["role"], item["content"])]
-    item["id"] = item.get("id") or new_item_id(str(kind))
-    item["status"] = item.get("status") or "completed"
-    return item
+
+
+def _completed(items: list[Item], name: str, new_item_id: Callable[[str], str]) -> list[Item]:
+    for item in items:
+        if item["type"] == "message" and isinstance(item["content"], str):
+            item["content"] = [_text_part(item["role"], item["content"])]
+        if item["type"] != "item_reference":
+            item["id"] = item.get("id") or new_item_id(item["type"])
+            item["status"] = item.get("status") or "completed"
+    _refuse_repeated_ids(items, name)
+    return items
 
 
 def _text_part(role: str, text: str) -> dict[str, Any]:
@@ -88,10 +111,10 @@ def _path(location: list[int | str]) -> str:
     return text.removeprefix(".")
 
 
-def _refuse_repeated_ids(items: list[Item]) -> None:
+def _refuse_repeated_ids(items: list[Item], name: str) -> None:
     seen: set[str] = set()
     for index, item in enumerate(items):
         if item["id"] in seen:
-            where = f"input[{index}].id"
+            where = f"{name}[{index}].id"
             raise InvalidRequest(f"Duplicate item id in '{where}'.", where, "duplicate_item_id")
         seen.add(item["id"])

@@ -1,17 +1,23 @@
 """Stored items as a Chat Completions request.
 
-| item                  | message                                                      |
-|-----------------------|--------------------------------------------------------------|
-| message               | of its role; `developer` becomes `system`                    |
-| function_call         | `tool_calls` of an assistant message                         |
-| function_call_output  | `tool`, right after the message that holds its call          |
-| reasoning             | none: the dialect has no place for it in history             |
+| item                    | message                                                           |
+|-------------------------|-------------------------------------------------------------------|
+| message                 | of its role; `developer` becomes `system`                         |
+| function_call           | `tool_calls` of an assistant message                              |
+| custom_tool_call        | the same, its free text as the one argument `input`               |
+| function_call_output    | `tool`, right after the message that holds its call               |
+| custom_tool_call_output | the same                                                          |
+| reasoning               | none: the dialect has no place for it in history                  |
+| any other               | InvalidRequest: it cannot be told, and is not left out in silence |
+
+Content parts: texts and refusals as `text`, input_image as `image_url`, input_file as `file`; any other is refused.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import orjson
 
 from shared.errors import InvalidRequest
 from shared.wire.items import Item
@@ -28,6 +34,12 @@ _SAME = {
 }
 
 
+_ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
+CALLS = frozenset(("function_call", "custom_tool_call"))
+OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output"))
+SENDABLE = frozenset({"message", "reasoning", *CALLS, *OUTPUTS})
+
+
 def chat_request(request: dict[str, Any], items: Sequence[Item]) -> dict[str, Any]:
     """The upstream's request body; raises InvalidRequest when calls and outputs do not match."""
     body = {chat: request[ours] for ours, chat in _SAME.items() if ours in request}
@@ -37,13 +49,14 @@ def chat_request(request: dict[str, Any], items: Sequence[Item]) -> dict[str, An
 
 def messages(instructions: str | None, items: Sequence[Item]) -> Messages:
     """Chat messages, in the order of the items; raises InvalidRequest as `match_calls` does."""
+    refuse_unsendable({item["type"] for item in items})
     answers = match_calls(items)
     written: Messages = [{"role": "system", "content": instructions}] if instructions else []
     parallel: list[tuple[Item, Item]] = []
     for index, item in enumerate(items):
         if index in answers:
             parallel.append((item, answers[index]))
-        elif item["type"] in ("message", "function_call_output"):
+        elif item["type"] == "message" or item["type"] in OUTPUTS:
             _write_calls(written, parallel)
             parallel = []
         if item["type"] == "message":
@@ -52,24 +65,34 @@ def messages(instructions: str | None, items: Sequence[Item]) -> Messages:
     return written
 
 
+def refuse_unsendable(types: Iterable[str]) -> None:
+    """Raise InvalidRequest if there is an item that a model server cannot be told of."""
+    for kind in sorted(set(types) - SENDABLE):
+        raise InvalidRequest(f"Items of type '{kind}' cannot be sent to the model server.", "input", "unsupported_item")
+
+
 def match_calls(items: Sequence[Item]) -> dict[int, Item]:
     """Each answered call's output, by the call's index; raises InvalidRequest for any call or output left alone.
 
-    A call that was cut short may stay unanswered: the model never finished asking. Some model servers use a call_id
-    again in a later turn: its calls and outputs are matched in their order.
+    A call that was cut short may stay unanswered: the model never finished asking.
+    """
+    answers = pair_calls(items)
+    for index, item in enumerate(items):
+        if item["type"] in CALLS and index not in answers and item["status"] == "completed":
+            raise InvalidRequest(f"No tool output found for function call {item['call_id']}.", "input")
+    return {call: items[output] for call, output in answers.items()}
+
+
+def pair_calls(items: Sequence[Item]) -> dict[int, int]:
+    """The index of each answered call's output; raises InvalidRequest for an output without its call.
+
+    Some model servers use a call_id again in a later turn: its calls and outputs are matched in their order.
     """
     waiting: defaultdict[str, deque[int]] = defaultdict(deque)
     for index, item in enumerate(items):
-        if item["type"] == "function_call":
+        if item["type"] in CALLS:
             waiting[item["call_id"]].append(index)
-    answers: dict[int, Item] = {}
-    for item in items:
-        if item["type"] == "function_call_output":
-            answers[_take_call(waiting, item["call_id"])] = item
-    for index in chain.from_iterable(waiting.values()):
-        if items[index]["status"] == "completed":
-            raise InvalidRequest(f"No tool output found for function call {items[index]['call_id']}.", "input")
-    return answers
+    return {_take_call(waiting, item["call_id"]): index for index, item in enumerate(items) if item["type"] in OUTPUTS}
 
 
 def _take_call(waiting: dict[str, deque[int]], call_id: str) -> int:
@@ -81,10 +104,7 @@ def _take_call(waiting: dict[str, deque[int]], call_id: str) -> int:
 def _write_calls(written: Messages, answered: list[tuple[Item, Item]]) -> None:
     if not answered:
         return
-    tool_calls = [
-        {"id": c["call_id"], "type": "function", "function": {"name": c["name"], "arguments": c["arguments"]}}
-        for c, _ in answered
-    ]
+    tool_calls = [_call(call) for call, _ in answered]
     if written and written[-1]["role"] == "assistant":
         written[-1]["tool_calls"] = tool_calls
     else:
@@ -95,8 +115,16 @@ def _write_calls(written: Messages, answered: list[tuple[Item, Item]]) -> None:
         written.append({"role": "tool", "tool_call_id": call["call_id"], "content": content})
 
 
+def _call(item: Item) -> dict[str, Any]:
+    custom = item["type"] == "custom_tool_call"
+    arguments = orjson.dumps({"input": item["input"]}).decode() if custom else item["arguments"]
+    return {"id": item["call_id"], "type": "function", "function": {"name": item["name"], "arguments": arguments}}
+
+
 def _message(item: Item) -> dict[str, Any]:
-    role = "system" if item["role"] == "developer" else item["role"]
+    role = _ROLES.get(item["role"])
+    if role is None:
+        raise InvalidRequest(f"Messages of role '{item['role']}' cannot be sent to the model server.", "input")
     return {"role": role, "content": _content(item["content"])}
 
 
@@ -116,8 +144,10 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             return {"type": "file", "file": {key: part[key] for key in ("filename", "file_data") if part.get(key)}}
         case "refusal":
             return {"type": "text", "text": part["refusal"]}
-        case _:
+        case "input_text" | "output_text" | "text":
             return {"type": "text", "text": part["text"]}
+        case kind:
+            raise InvalidRequest(f"Content of type '{kind}' cannot be sent to the model server.", "input")
 
 
 def _tool_fields(request: dict[str, Any]) -> dict[str, Any]:

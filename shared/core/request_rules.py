@@ -60,10 +60,14 @@ def accept(body: CreateResponse, policy: Policy) -> Accepted:
 def _require(body: CreateResponse) -> None:
     if body.model is None:
         raise InvalidRequest("Missing required parameter: 'model'.", "model", "missing_required_parameter")
-    if body.input in (None, []) and body.previous_response_id is None:
+    if body.input in (None, []) and body.previous_response_id is None and body.conversation is None:
         raise InvalidRequest("Missing required parameter: 'input'.", "input", "missing_required_parameter")
-    if body.truncation == "auto":
-        raise _unsupported("truncation", "'truncation' can only be 'disabled'.")
+    if body.previous_response_id is not None and body.conversation is not None:
+        raise InvalidRequest(
+            "'previous_response_id' cannot be used together with 'conversation'.",
+            "previous_response_id",
+            "mutually_exclusive_parameters",
+        )
 
 
 def _set_aside_fields(body: CreateResponse, policy: Policy) -> list[str]:

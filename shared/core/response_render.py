@@ -29,7 +29,7 @@ def render(turn: Turn, status: Status) -> ResponseBody:
         "incomplete_details": None,
         "model": request["model"],
         "previous_response_id": turn.previous_response_id,
-        "conversation": None,
+        "conversation": {"id": turn.conversation_id} if turn.conversation_id else None,
         "instructions": request.get("instructions"),
         "output": [],
         "tools": [_echo_tool(tool) for tool in _or(request, "tools", [])],

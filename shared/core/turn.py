@@ -23,6 +23,7 @@ class Turn:
     output_started: bool = False
     started_at: float | None = None
     previous_response_id: str | None = None
+    conversation_id: str | None = None
     background: bool = False
     stream: bool = False
     store: bool = True

@@ -51,7 +51,8 @@ def unsendable() -> UpstreamError:
 
 def context_overflow() -> UpstreamError:
     """More input than the model's context window holds."""
-    return UpstreamError("The input is too long for the context window of the upstream model.", code="invalid_prompt")
+    text = "The input is too long for the context window of the upstream model."
+    return UpstreamError(text, code="invalid_prompt", overflow=True)
 
 
 def for_status(status: int, error: object = None, retry_after: str | None = None) -> UpstreamError:

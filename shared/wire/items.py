@@ -104,11 +104,94 @@ class Reasoning(Open):
     status: ItemStatus | None = None
 
 
-INPUT_ITEMS: dict[str, type[Open]] = {
+class CustomToolCall(Open):
+    """A call of a tool that takes free text."""
+
+    type: Literal["custom_tool_call"]
+    id: ItemId | None = None
+    call_id: CallId
+    name: FunctionName
+    input: LongText
+    status: ItemStatus | None = None
+
+
+class CustomToolCallOutput(Open):
+    """What such a tool returned."""
+
+    type: Literal["custom_tool_call_output"]
+    id: ItemId | None = None
+    call_id: CallId
+    output: LongText | list[Any]
+    status: ItemStatus | None = None
+
+
+class ItemReference(Open):
+    """An item the caller has stored already, by its id."""
+
+    type: Literal["item_reference"]
+    id: ItemId
+
+
+class StoredMessage(Open):
+    """A message as a conversation may hold it, parts of any type included."""
+
+    type: Literal["message"]
+    id: ItemId | None = None
+    role: Literal["unknown", "user", "assistant", "system", "critic", "discriminator", "developer", "tool"]
+    content: LongText | list[dict[str, Any]]
+    status: ItemStatus | None = None
+
+
+class StoredItem(Open):
+    """An item that is kept and read back as it came: the tool it belongs to is not run here."""
+
+    type: str
+    id: ItemId | None = None
+    status: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+# What a turn may take in: the items that can be told to a model server.
+TURN_ITEMS: dict[str, type[Open]] = {
     "message": Message,
     "function_call": FunctionCall,
     "function_call_output": FunctionCallOutput,
+    "custom_tool_call": CustomToolCall,
+    "custom_tool_call_output": CustomToolCallOutput,
     "reasoning": Reasoning,
+    "item_reference": ItemReference,
+}
+
+# What a conversation may hold besides.
+_KEPT_ONLY = (
+    "additional_tools",
+    "apply_patch_call",
+    "apply_patch_call_output",
+    "code_interpreter_call",
+    "compaction",
+    "compaction_trigger",
+    "computer_call",
+    "computer_call_output",
+    "configuration_update",
+    "file_search_call",
+    "image_generation_call",
+    "local_shell_call",
+    "local_shell_call_output",
+    "mcp_approval_request",
+    "mcp_approval_response",
+    "mcp_call",
+    "mcp_list_tools",
+    "program",
+    "program_output",
+    "shell_call",
+    "shell_call_output",
+    "tool_search_call",
+    "tool_search_output",
+    "web_search_call",
+)
+CONVERSATION_ITEMS: dict[str, type[Open]] = {
+    **TURN_ITEMS,
+    "message": StoredMessage,
+    **dict.fromkeys(_KEPT_ONLY, StoredItem),
 }
 
 CONTENT_PARTS: dict[str, type[Open]] = {

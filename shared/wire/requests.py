@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from shared.wire.items import FunctionName
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
+Identifier = Annotated[str, StringConstraints(max_length=256)]
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
     Field(max_length=16),
@@ -59,13 +60,39 @@ class StreamOptions(Strict):
     include_obfuscation: bool | None = None
 
 
+class ConversationReference(Strict):
+    """A conversation by its id."""
+
+    id: Identifier
+
+
+class CreateConversation(Strict):
+    """The body of POST /v1/conversations."""
+
+    items: Annotated[list[Any], Field(max_length=20)] | None = None
+    metadata: Metadata | None = None
+
+
+class UpdateConversation(Strict):
+    """The body of POST /v1/conversations/{id}."""
+
+    metadata: Metadata | None
+
+
+class AddItems(Strict):
+    """The body of POST /v1/conversations/{id}/items."""
+
+    items: Annotated[list[Any], Field(min_length=1, max_length=20)]
+
+
 class CreateResponse(Strict):
     """A turn as the caller asks for it. Limits are those of the published API; `null` means unset."""
 
     model: ModelName | None = None
     input: Annotated[str, StringConstraints(max_length=10_485_760)] | list[Any] | None = None
     instructions: Annotated[str, StringConstraints(max_length=10_485_760)] | None = None
-    previous_response_id: Annotated[str, StringConstraints(max_length=256)] | None = None
+    previous_response_id: Identifier | None = None
+    conversation: Identifier | ConversationReference | None = None
     background: bool | None = None
     store: bool | None = None
     stream: bool | None = None
@@ -90,7 +117,7 @@ class CreateResponse(Strict):
 
 
 # What each further field of the published API gets. Every name is known, none is dropped silently.
-UNSUPPORTED_FIELDS = frozenset({"context_management", "conversation", "moderation", "prompt"})
+UNSUPPORTED_FIELDS = frozenset({"context_management", "moderation", "prompt"})
 IGNORED_FIELDS = frozenset(
     {"access_programs", "image", "prompt_cache_options", "prompt_cache_retention"},
 )

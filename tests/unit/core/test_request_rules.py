@@ -144,7 +144,6 @@ def test_the_number_of_unknown_fields_is_bounded() -> None:
         ({"metadata": {"a": "x" * 513}}, "metadata.a", "invalid_value"),
         ({"metadata": {str(n): "" for n in range(17)}}, "metadata", "invalid_value"),
         ({"service_tier": "gold"}, "service_tier", "invalid_value"),
-        ({"truncation": "auto"}, "truncation", "unsupported_parameter"),
         ({"include": ["poems"]}, "include[0]", "invalid_value"),
         ({"include": [7]}, "include[0]", "invalid_type"),
         ({"reasoning": {"effort": "huge"}}, "reasoning.effort", "invalid_value"),
