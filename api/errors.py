@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from shared.core.input_items import invalid_field
-from shared.errors import RequestError, Unavailable, UpstreamError
+from shared.errors import ConversationLocked, RequestError, Unavailable, UpstreamError
 from shared.store.engine import is_outage
 
 log = structlog.get_logger()
@@ -26,6 +26,10 @@ def install(app: FastAPI) -> None:
 def answer(error: Exception) -> Response:
     """The response for any error."""
     match error:
+        case ConversationLocked():
+            response = _envelope(error.status, error.type, error.message, error.param, error.code)
+            response.headers["x-should-retry"] = "true"
+            return response
         case RequestError():
             return _envelope(error.status, error.type, error.message, error.param, error.code)
         case ValidationError():

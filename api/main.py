@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import errors, health, responses
+from api import conversation_items, conversations, errors, health, responses
 from api.request_context import RequestContext
 from api.runtime import ApiRuntime
 from shared.logging import configure_logging
@@ -28,5 +28,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestContext)
     errors.install(app)
     app.include_router(responses.router)
+    app.include_router(conversations.router)
+    app.include_router(conversation_items.router)
     app.include_router(health.router)
     return app

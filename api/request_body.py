@@ -1,15 +1,20 @@
 """The body of a request: bounded, parsed once, checked against its shape."""
 
+from typing import TypeVar
+
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 
 from shared.core.json_document import parse_object
 from shared.errors import BodyTooLarge, InvalidRequest
-from shared.wire.requests import CreateResponse
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 
-async def read_create_response(request: Request, max_bytes: int) -> CreateResponse:
-    """The body of POST /v1/responses; raises RequestError or pydantic's ValidationError."""
-    return CreateResponse.model_validate(parse_object(await _read(request, max_bytes)))
+async def read_as(shape: type[Shape], request: Request, max_bytes: int, *, optional: bool = False) -> Shape:
+    """The request's body in its shape; raises RequestError or pydantic's ValidationError. `optional`: may be empty."""
+    body = await _read(request, max_bytes)
+    return shape.model_validate({} if optional and not body else parse_object(body))
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:

@@ -1,7 +1,7 @@
 """/v1/responses: create, get, cancel, delete, list input items."""
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query
@@ -10,14 +10,17 @@ from starlette.responses import Response
 
 from api import foreground, response_stream, turn_creation
 from api.dependencies import Owner, Runtime
-from api.request_body import read_create_response
+from api.listing import Labels, PageQuery, listed
+from api.request_body import read_as
 from api.runtime import ApiRuntime
 from shared.core.response_render import render_current
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.errors import InvalidRequest, response_not_found
-from shared.store import items, responses
+from shared.store import items, references, responses
 from shared.store.responses import Stored
+from shared.wire.requests import CreateResponse
+from shared.wire.response import ResponseBody
 
 router = APIRouter(prefix="/v1/responses")
 
@@ -31,13 +34,13 @@ _CANCELLING = {
 @router.post("")
 async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
     """Store a turn and have it run: answered at once (`background`), as a stream, or at its end."""
-    body = await read_create_response(request, runtime.settings.max_body_bytes)
-    turn, new_items = turn_creation.new_turn(owner, body, runtime.settings)
+    body = await read_as(CreateResponse, request, runtime.settings.max_body_bytes)
+    creation = turn_creation.prepare(owner, body, runtime.settings, runtime.name)
+    turn = creation.turn
     # Subscribed before anything can happen, so that the end of a short turn is not missed.
     subscription = None if turn.logged else await runtime.feed.subscribe(turn.id)
     try:
-        waiter = None if turn.background else runtime.name
-        dispatchable = await runtime.write(turn_creation.store, owner, turn, new_items, waiter)
+        dispatchable = await runtime.write(creation.store, owner)
     except BaseException:
         if subscription:
             await runtime.feed.unsubscribe(subscription)
@@ -48,7 +51,23 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
         return await foreground.answer(runtime, request, turn, subscription)
     if turn.stream:
         return response_stream.created(runtime, turn)
-    return _json(runtime, Stored(turn, None))
+    return await _answer(runtime, Stored(turn, None))
+
+
+@router.get("")
+async def list_responses(
+    runtime: Runtime,
+    owner: Owner,
+    page_request: PageQuery,
+    labels: Labels,
+    status: Status | None = None,
+    conversation: str | None = None,
+) -> Response:
+    """The caller's stored responses, newest first unless asked otherwise."""
+    page = await runtime.read(
+        responses.page, owner, page_request, labels=labels, status=status, conversation_id=conversation
+    )
+    return listed([_body(stored) for stored in page.entries], page.has_more)
 
 
 @router.get("/{response_id}")
@@ -64,7 +83,7 @@ async def get(
         turn = await response_stream.open_turn(runtime, owner, response_id)
         response_stream.refuse_synchronous(turn)
         return response_stream.resumed(runtime, turn, -1 if starting_after is None else starting_after)
-    return _json(runtime, await find(runtime, owner, response_id))
+    return await _answer(runtime, await find(runtime, owner, response_id))
 
 
 @router.get("/{response_id}/events")
@@ -94,7 +113,7 @@ async def cancel(response_id: str, runtime: Runtime, owner: Owner) -> Response:
             ended.result()
         stored = await find(runtime, owner, response_id)
         _refuse_cancel(stored.turn)
-    return _json(runtime, stored)
+    return await _answer(runtime, stored)
 
 
 @router.delete("/{response_id}")
@@ -109,28 +128,12 @@ async def delete(response_id: str, runtime: Runtime, owner: Owner) -> Response:
 
 
 @router.get("/{response_id}/input_items")
-async def input_items(
-    response_id: str,
-    runtime: Runtime,
-    owner: Owner,
-    after: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    order: Literal["asc", "desc"] = "desc",
-) -> Response:
+async def input_items(response_id: str, runtime: Runtime, owner: Owner, page_request: PageQuery) -> Response:
     """The response's own input, in pages."""
     await find(runtime, owner, response_id)
-    page = await runtime.read(
-        items.input_page, owner, response_id, after=after, limit=limit, descending=order == "desc"
-    )
-    data = [orjson.loads(item) for item in page.items]
-    listing = {
-        "object": "list",
-        "data": data,
-        "first_id": data[0]["id"] if data else None,
-        "last_id": data[-1]["id"] if data else None,
-        "has_more": page.has_more,
-    }
-    return Response(orjson.dumps(listing), media_type="application/json")
+    page = await runtime.read(items.input_page, owner, response_id, page_request)
+    data = await runtime.read(references.resolve, owner, [orjson.loads(item) for item in page.entries])
+    return listed(data, page.has_more)
 
 
 async def find(runtime: ApiRuntime, owner: str, response_id: str) -> Stored:
@@ -147,8 +150,16 @@ def _refuse_cancel(turn: Turn) -> None:
         raise InvalidRequest(refusal, "response_id", "invalid_request_error")
 
 
-def _json(runtime: ApiRuntime, stored: Stored) -> Response:
+async def _answer(runtime: ApiRuntime, stored: Stored) -> Response:
     if stored.body is not None:
         return Response(stored.body, media_type="application/json")
+    body = render_current(stored.turn)
+    if stored.turn.status is Status.QUEUED:
+        body["turnstone"]["queue_position"] = await runtime.read(responses.turns_ahead, stored.turn.id)
     headers = {"openai-poll-after-ms": str(runtime.settings.poll_after_ms)}
-    return Response(orjson.dumps(render_current(stored.turn)), media_type="application/json", headers=headers)
+    return Response(orjson.dumps(body), media_type="application/json", headers=headers)
+
+
+def _body(stored: Stored) -> ResponseBody:
+    body: ResponseBody = render_current(stored.turn) if stored.body is None else orjson.loads(stored.body)
+    return body

@@ -1,21 +1,68 @@
 """From an accepted request to a stored turn on its way to a worker."""
 
+from dataclasses import dataclass
+
 from shared import clock, ids
 from shared.core import prompt
-from shared.core.input_items import normalise
+from shared.core.input_items import turn_items
 from shared.core.request_rules import Policy, accept
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
+from shared.errors import conversation_locked
 from shared.settings import Settings
+from shared.store import conversation_items, creation, references
 from shared.store import items as stored_items
-from shared.store import responses
 from shared.store.engine import Connection
 from shared.wire.items import Item
-from shared.wire.requests import CreateResponse
+from shared.wire.requests import ConversationReference, CreateResponse
 
 
-def new_turn(owner: str, body: CreateResponse, settings: Settings) -> tuple[Turn, list[Item]]:
-    """The turn and its input items; raises InvalidRequest naming the field."""
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """Writes a new turn, in one transaction. `queues`: it may wait for the turn before it."""
+
+    turn: Turn
+    items: list[Item]
+    waiter: str | None
+    queues: bool
+
+    def store(self, connection: Connection, owner: str) -> bool:
+        """Write the turn; whether it can be dispatched now. Raises RequestError for what its context does not allow."""
+        references.check(connection, owner, self.items)
+        items = self._own_items(connection, owner)
+        waits_for = creation.create(connection, owner, self.turn, items, waiter=self.waiter)
+        if waits_for is None:
+            self._check_context(connection, owner, items)
+        elif not self.queues:
+            raise conversation_locked("conversation" if self.turn.conversation_id else "previous_response_id")
+        return waits_for is None
+
+    def _own_items(self, connection: Connection, owner: str) -> list[Item]:
+        """In a conversation, a reference becomes the item itself, unless the conversation has it already."""
+        conversation_id = self.turn.conversation_id
+        if conversation_id is None:
+            return self.items
+        referenced = [item["id"] for item in self.items if item["type"] == "item_reference"]
+        present = conversation_items.ids_in(connection, conversation_id, referenced)
+        kept = [item for item in self.items if item["id"] not in present or item["type"] != "item_reference"]
+        return references.resolve(connection, owner, kept)
+
+    def _check_context(self, connection: Connection, owner: str, items: list[Item]) -> None:
+        # While the turn before runs, its calls are not known yet: then the worker checks, at claim.
+        own = references.resolve(connection, owner, items)
+        prompt.refuse_unsendable(item["type"] for item in own)
+        if self.turn.conversation_id is not None:
+            prompt.refuse_unsendable(conversation_items.types(connection, self.turn.conversation_id))
+            before = conversation_items.calls(connection, self.turn.conversation_id)
+        elif self.turn.previous_response_id is not None:
+            before = stored_items.calls(connection, owner, self.turn.previous_response_id)
+        else:
+            before = []
+        prompt.match_calls(before + own)
+
+
+def prepare(owner: str, body: CreateResponse, settings: Settings, waiter: str) -> Creation:
+    """The turn that a request asks for; raises InvalidRequest naming the field."""
     policy = Policy(settings.unknown_fields == "reject", settings.unsupported_tools == "reject")
     accepted = accept(body, policy)
     turn = Turn(
@@ -26,23 +73,16 @@ def new_turn(owner: str, body: CreateResponse, settings: Settings) -> tuple[Turn
         request=accepted.request,
         ignored=accepted.ignored,
         previous_response_id=body.previous_response_id,
+        conversation_id=_conversation_id(body),
         background=bool(body.background),
         stream=bool(body.stream),
         store=body.store is not False,
     )
-    return turn, normalise(body.input, ids.new_item_id)
+    items = turn_items(body.input, ids.new_item_id)
+    queues = settings.conversation_concurrency == "queue"
+    return Creation(turn, items, None if turn.background else waiter, queues)
 
 
-def store(connection: Connection, owner: str, turn: Turn, items: list[Item], waiter: str | None) -> bool:
-    """Write the turn; whether it can be dispatched now. Raises InvalidRequest for what the chain does not allow."""
-    dispatchable = responses.create(connection, owner, turn, items, waiter=waiter)
-    if dispatchable:
-        # While an ancestor runs, its calls are not known yet: then the worker checks, at claim.
-        prompt.match_calls(_calls_of_chain(connection, owner, turn) + items)
-    return dispatchable
-
-
-def _calls_of_chain(connection: Connection, owner: str, turn: Turn) -> list[Item]:
-    if turn.previous_response_id is None:
-        return []
-    return stored_items.calls(connection, owner, turn.previous_response_id)
+def _conversation_id(body: CreateResponse) -> str | None:
+    conversation = body.conversation
+    return conversation.id if isinstance(conversation, ConversationReference) else conversation

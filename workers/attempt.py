@@ -9,6 +9,7 @@ import structlog
 from shared import clock, ids
 from shared.core import sse_frame
 from shared.core.assembly import Assembly
+from shared.core.context import Context
 from shared.core.prompt import chat_request
 from shared.core.response_render import lifecycle_events
 from shared.core.turn import Outcome, Turn
@@ -46,14 +47,14 @@ class Attempt:
         if self._task:
             self._task.cancel()
 
-    async def run(self, upstream: Upstream, items: Sequence[Item], longest_seconds: float) -> Outcome:
+    async def run(self, upstream: Upstream, context: Context, longest_seconds: float) -> Outcome:
         """Stream the upstream's answer; its failures are outcomes. Raises TurnLost."""
         self._task = asyncio.current_task()
         if self.turn.logged:
             self._publisher.append(self.log, [sse_frame.encode(event) for event in lifecycle_events(self.turn)])
         try:
             async with asyncio.timeout(longest_seconds):
-                await self._stream(upstream, items)
+                await self._stream(upstream, context)
             return self._with_facts(self.assembly.outcome(clock.now()))
         except asyncio.CancelledError:
             if self._lost:
@@ -76,7 +77,22 @@ class Attempt:
         await self._publisher.flushed(self.log, seconds)
         self._publisher.drop(self.log)
 
-    async def _stream(self, upstream: Upstream, items: Sequence[Item]) -> None:
+    async def _stream(self, upstream: Upstream, context: Context) -> None:
+        """Ask the upstream; with `truncation=auto`, again with fewer old items as long as they are too many."""
+        while True:
+            try:
+                return await self._ask(upstream, context.items)
+            except UpstreamError as error:
+                shorter = context.without_oldest_half() if error.overflow and self._truncates() else None
+                if shorter is None:
+                    raise
+            context = shorter
+            log.info("history_truncated", response_id=self.turn.id, items_before=len(context.before))
+
+    def _truncates(self) -> bool:
+        return bool(self.turn.request.get("truncation") == "auto")
+
+    async def _ask(self, upstream: Upstream, items: Sequence[Item]) -> None:
         started = not self.turn.logged
         async with aclosing(upstream.stream(chat_request(self.turn.request, items))) as answer:
             async for chunks in answer:

@@ -7,15 +7,20 @@ import structlog
 
 from shared import clock
 from shared.core import sse_frame
+from shared.core.context import Context
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
-from shared.store import attempts, items
+from shared.store import attempts, context
 from shared.store.engine import is_outage
-from shared.wire.items import Item
+from shared.turns.ending import turn_facts
 from workers.attempt import Attempt, TurnLost
 from workers.runtime import WorkerRuntime
 
 _INTERNAL_ERROR = {"code": "server_error", "message": "The turn failed because of an error inside the server."}
+_CONTEXT_GONE = {
+    "code": "invalid_prompt",
+    "message": "The conversation, or an earlier response that this turn goes on from, was deleted.",
+}
 _PUBLISH_SECONDS = 2.0
 _CLAIM_TRIES = 20
 _CLAIM_PAUSE_SECONDS = 0.25
@@ -58,22 +63,26 @@ def _claim(runtime: WorkerRuntime, response_id: str) -> Turn | None:
 def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
     turn = attempt.turn
     try:
-        history = _context(runtime, turn)
-        return runtime.call(attempt.run(runtime.upstream, history, runtime.settings.turn_seconds))
+        told = _context(runtime, turn)
+        if told is None:
+            return _failed(turn, _CONTEXT_GONE)
+        return runtime.call(attempt.run(runtime.upstream, told, runtime.settings.turn_seconds))
     except (TurnLost, asyncio.CancelledError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the turn must end
         # The type alone: a message could repeat the prompt.
         log.error("turn_crashed", response_id=turn.id, error=type(error).__name__)
-        return Outcome(status=Status.FAILED, at=clock.now(), error=_INTERNAL_ERROR)
+        return _failed(turn, _INTERNAL_ERROR)
 
 
-def _context(runtime: WorkerRuntime, turn: Turn) -> list[Item]:
+def _failed(turn: Turn, error: dict[str, str]) -> Outcome:
+    at = clock.now()
+    return Outcome(status=Status.FAILED, at=at, error=error, facts=turn_facts(turn, at))
+
+
+def _context(runtime: WorkerRuntime, turn: Turn) -> Context | None:
     with runtime.database.read() as connection:
-        history = items.history(connection, turn.owner, turn.id)
-    if history is None:
-        raise LookupError("a response of the chain is gone")
-    return history
+        return context.load(connection, turn)
 
 
 def _finish(runtime: WorkerRuntime, attempt: Attempt, outcome: Outcome) -> bool:
