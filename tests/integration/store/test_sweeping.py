@@ -1,0 +1,140 @@
+"""What the sweeper finds: turns that nobody drives any more, each once however many sweepers look (Q1, Q9)."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from shared.core.turn import Turn
+from shared.core.turn_status import ACTIVE, Status
+from shared.store import responses, sweeping
+from shared.store.database_clock import database_now
+from shared.store.engine import Connection, Database
+from tests.stored_turns import answered, change, claimed, create, expire, row
+
+SWEEPERS = 6
+
+
+def silent(connection: Connection) -> list[Turn]:
+    return sweeping.silent(connection, older_than_seconds=10, limit=100)
+
+
+def restartable(connection: Connection) -> list[Turn]:
+    return sweeping.restartable(connection, older_than_seconds=10, limit=100)
+
+
+def found(database: Database, look: Callable[[Connection], list[Turn]]) -> set[str]:
+    with database.write() as connection:
+        return {turn.id for turn in look(connection)}
+
+
+def sent(database: Database, turn: Turn, seconds_ago: float) -> None:
+    change(database, turn.id, dispatched_at=database_now() - seconds_ago)
+
+
+def test_a_message_counts_as_lost_only_after_a_while_and_is_sent_once(database: Database) -> None:
+    """Q1: a turn that waits for its parent has no message to lose."""
+    old, fresh, running = create(database), create(database), claimed(database)
+    waiting = create(database, previous_response_id=running.id)
+    never = create(database)
+    for turn in (old, running, waiting):
+        sent(database, turn, 11)
+    change(database, never.id, dispatched_at=None)
+    with database.read() as connection:
+        assert sweeping.count_queued(connection) == 3
+    assert found(database, silent) == {old.id, never.id}
+    assert found(database, silent) == set()
+    assert row(database, fresh.id)["status"] == "queued"
+
+
+def test_the_oldest_messages_are_sent_first_and_no_more_than_asked_for(database: Database) -> None:
+    turns = [create(database) for _ in range(5)]
+    for age, turn in enumerate(turns):
+        sent(database, turn, 20 + age)
+    with database.write() as connection:
+        first = sweeping.silent(connection, older_than_seconds=10, limit=2)
+        second = sweeping.silent(connection, older_than_seconds=10, limit=100)
+    assert {turn.id for turn in first} == {turn.id for turn in turns[3:]}
+    assert {turn.id for turn in second} == {turn.id for turn in turns[:3]}
+
+
+@pytest.mark.parametrize("look", [silent, restartable])
+def test_many_sweepers_send_each_turn_once(database: Database, look: Callable[[Connection], list[Turn]]) -> None:
+    """Any number of processes sweep at once."""
+    turns = [create(database) if look is silent else claimed(database) for _ in range(15)]
+    for turn in turns:
+        if look is restartable:
+            expire(database, turn.id)
+        sent(database, turn, 20)
+
+    def sweep(_: int) -> list[str]:
+        with database.write() as connection:
+            return [turn.id for turn in look(connection)]
+
+    with ThreadPoolExecutor(SWEEPERS) as pool:
+        sent_ids = [one for ids in pool.map(sweep, range(SWEEPERS)) for one in ids]
+    assert sorted(sent_ids) == sorted(turn.id for turn in turns)
+
+
+def test_a_lost_turn_is_sent_again_only_after_a_while(database: Database) -> None:
+    """Its first message may still be on its way to a worker."""
+    turn = claimed(database)
+    expire(database, turn.id)
+    assert found(database, restartable) == set()
+    sent(database, turn, 11)
+    assert found(database, restartable) == {turn.id}
+    assert found(database, restartable) == set()
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_turn_whose_predecessor_no_longer_runs_is_let_go(database: Database, status: Status) -> None:
+    """The net below the release in every end."""
+    parent = claimed(database)
+    child = create(database, previous_response_id=parent.id)
+    change(database, parent.id, status=status)
+    released = found(database, sweeping.release_orphans)
+    assert released == (set() if status in ACTIVE else {child.id})
+    assert (row(database, child.id)["waits_for"] is None) == bool(released)
+
+
+def test_a_turn_whose_predecessor_is_gone_is_let_go(database: Database) -> None:
+    parent = claimed(database)
+    child = create(database, previous_response_id=parent.id)
+    change(database, parent.id, status="failed")
+    with database.write() as connection:
+        assert responses.remove(connection, parent.owner, parent.id)
+    assert found(database, sweeping.release_orphans) == {child.id}
+
+
+def test_old_responses_are_purged_from_the_ends_of_their_chains(database: Database) -> None:
+    """Q9: a chain is as young as its youngest response; running turns are never purged."""
+    old = [answered(database, "q", "a")]
+    old += [answered(database, "q", "a", previous_response_id=old[0].id) for _ in range(2)]
+    old_root = answered(database, "q", "a")
+    young = answered(database, "q", "a", previous_response_id=old_root.id)
+    running = claimed(database, previous_response_id=old[2].id)
+    for turn in (*old, old_root):
+        change(database, turn.id, ended_at=database_now() - 100)
+    change(database, young.id, ended_at=database_now() - 10)
+    purged = []
+    for _ in range(3):
+        with database.write() as connection:
+            purged.append(sweeping.purge(connection, older_than_seconds=50, limit=100))
+    assert purged == [1, 0, 0]
+    with database.read() as connection:
+        left = set(responses.look(connection, [turn.id for turn in (*old, old_root, young, running)]))
+    assert left == {old[0].id, old[2].id, old_root.id, young.id, running.id}
+
+
+def test_a_purge_takes_whole_chains_in_rounds_and_no_more_than_asked_for(database: Database) -> None:
+    parent = None
+    for _ in range(4):
+        parent = answered(database, "q", "a", previous_response_id=parent).id
+    for _ in range(3):
+        answered(database, "q", "a")
+    purged = []
+    while not purged or purged[-1]:
+        with database.write() as connection:
+            purged.append(sweeping.purge(connection, older_than_seconds=50, limit=2))
+    assert sum(purged) == 7
+    assert max(purged) <= 2
