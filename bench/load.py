@@ -57,10 +57,12 @@ async def repeat(port: int, clients: int, seconds: float, act: Callable[[Connect
 
     started = time.monotonic()
     tasks = [asyncio.create_task(client()) for _ in range(clients)]
-    failed, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    try:
+        failed, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
     elapsed = time.monotonic() - started
-    for task in tasks:
-        task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     for task in failed:
         task.result()

@@ -6,6 +6,7 @@ from bench.deltas import Tally
 from bench.figures import percentiles
 from bench.load import streams, turn
 from bench.measured import Measured
+from bench.processor_time import difference
 from bench.stack import Stack
 
 STREAMS, CHUNKS, RATE = 200, 160, 20
@@ -15,9 +16,10 @@ LONGEST_SECONDS = 40
 
 
 async def measure(stack: Stack) -> Measured:
-    """Deltas a second and milliseconds added, inside the window in which all streams run."""
+    """Deltas a second, milliseconds added and processor time per delta, inside the window in which all streams run."""
     tally = Tally(WINDOW)
     body = turn(CHUNKS, RATE, stream=True)
+    steady = asyncio.create_task(_seconds_used_in_window(stack))
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             await streams(stack.port, STREAMS, body, CHUNKS, RAMP_SECONDS, tally)
@@ -27,5 +29,14 @@ async def measure(stack: Stack) -> Measured:
         "offered_per_s": STREAMS * RATE,
         "deltas_per_s": round(tally.rate()),
         "added_ms": percentiles(tally.added_ms),
+        "steady_cpu_ms": round(await steady / len(tally.added_ms) * 1000, 3),
     }
     return Measured(figures, tally.deltas, "delta", tally.faults())
+
+
+async def _seconds_used_in_window(stack: Stack) -> float:
+    start, end = WINDOW
+    await asyncio.sleep(start)
+    before = stack.processes.used()
+    await asyncio.sleep(end - start)
+    return sum(difference(before, stack.processes.used()).values())
