@@ -132,7 +132,7 @@ def test_a_purge_takes_whole_chains_in_rounds_and_no_more_than_asked_for(databas
         parent = answered(database, "q", "a", previous_response_id=parent).id
     for _ in range(3):
         answered(database, "q", "a")
-    purged = []
+    purged: list[int] = []
     while not purged or purged[-1]:
         with database.write() as connection:
             purged.append(sweeping.purge(connection, older_than_seconds=50, limit=2))

@@ -1,6 +1,7 @@
 """A follow-up waits for a parent that still runs, and is let go by the very transaction that ends it (R9, G22)."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -148,6 +149,35 @@ def _race_once(database: Database, pool: ThreadPoolExecutor) -> None:
     assert dispatched | released == {child.id for child in children}
     assert dispatched & released == set()
     assert all(row(database, child.id)["waits_for"] is None for child in children)
+
+
+def test_no_turn_is_left_waiting_when_a_link_of_its_chain_is_cancelled_as_the_first_ends(database: Database) -> None:
+    """Q1, G22: the cancel hands its followers on to a turn that is ending at that moment."""
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(ROUNDS):
+            first = claimed(database)
+            link = create(database, previous_response_id=first.id)
+            follower = create(database, previous_response_id=link.id)
+            newcomer = new_turn(previous_response_id=link.id)
+            start = threading.Barrier(3)
+            ends = [
+                pool.submit(_at_once, start, finish, database, first),
+                pool.submit(_at_once, start, end_queued, database, link),
+                pool.submit(_at_once, start, _store, database, newcomer),
+            ]
+            assert [end.result(30) for end in ends[:2]] == [True, True]
+            ends[2].result(30)
+            assert [row(database, turn.id)["waits_for"] for turn in (link, follower, newcomer)] == [None] * 3
+
+
+def _at_once(start: threading.Barrier, act: Callable[..., bool], *args: object) -> bool:
+    start.wait(10)
+    return act(*args)
+
+
+def _store(database: Database, turn: Turn) -> bool:
+    with database.write() as connection:
+        return creation.create(connection, OWNER, turn, [], waiter=None) is None
 
 
 def test_a_child_being_stored_holds_up_the_end_of_its_parent(postgres_database_url: str) -> None:

@@ -153,7 +153,7 @@ async def test_a_call_is_bounded_in_events_and_in_bytes(worker: Worker) -> None:
 
 async def test_a_flushed_redis_gets_everything_again(alone: Worker) -> None:
     """S4: not a token is lost; SQL is asked first, and the fence stands before it is asked."""
-    seen: list[tuple[bytes | None, int]] = []
+    seen: list[tuple[bytes | str | None, int]] = []
 
     async def look() -> None:
         fence = await alone.redis.get(alone.keys.fence(TURN))
