@@ -80,6 +80,17 @@ async def test_after_subscribing_the_server_knows_the_reader(here: Deployment) -
     assert not subscription.gap
 
 
+async def test_subscribing_waits_for_the_servers_confirmation(alone: Deployment) -> None:
+    """S1: sent is not subscribed; a server that is busy takes its time."""
+    await alone.feed.subscribe("connected")
+    await alone.observer.client_pause(300)
+    subscribing = asyncio.create_task(alone.feed.subscribe("a"))
+    early, _ = await asyncio.wait({subscribing}, timeout=0.1)
+    assert not early
+    await subscribing
+    assert await alone.subscribers("a") == 1
+
+
 async def test_200_readers_that_come_at_once_all_hear_over_one_connection(alone: Deployment) -> None:
     """S1: concurrent first subscribes open stray connections in redis-py; whoever sat on one heard nothing."""
     names = [f"turn{number}" for number in range(READERS)]
@@ -153,6 +164,14 @@ async def test_a_killed_connection_is_replaced_and_readers_are_told_of_the_gap(a
         assert subscription.gap
     await _hear_again(alone, subscriptions)
     assert await alone.connections() == 1
+
+
+async def test_a_second_confirmation_tells_of_a_gap(here: Deployment) -> None:
+    """S6: it is all that shows when redis-py has reconnected in the middle of a command."""
+    subscription = await here.feed.subscribe("a")
+    await here.feed._resubscribe()
+    assert await subscription.wait(DEADLINE_SECONDS)
+    assert subscription.gap
 
 
 async def test_a_restart_of_redis_is_survived_and_readers_are_told_of_the_gap(
