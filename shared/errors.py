@@ -4,6 +4,7 @@ TurnstoneError
 ├── RequestError            the caller can fix it (4xx)
 │   ├── InvalidRequest         400, names the field
 │   │   └── ConversationLocked    400, try again
+│   ├── IdempotencyKeyReused   422
 │   ├── NotFound               404, unknown, foreign and deleted alike
 │   ├── BodyTooLarge           413
 │   └── MethodNotAllowed       405
@@ -45,6 +46,12 @@ class NotFound(RequestError):
 
 class ConversationLocked(InvalidRequest):
     """400 that may be tried again: another turn is running, and this server is set not to queue behind it."""
+
+
+class IdempotencyKeyReused(RequestError):
+    """422: the key was used for another body."""
+
+    status = 422
 
 
 class MethodNotAllowed(RequestError):

@@ -1,7 +1,9 @@
 """Ids: a prefix that names the kind, then 24 random bytes in hex."""
 
+import os
 import re
 import secrets
+import socket
 from typing import Final
 
 RESPONSE: Final = "resp_"
@@ -67,6 +69,11 @@ def new_call_id() -> str:
 def new_request_id() -> str:
     """An id for one HTTP request, sent back as `x-request-id`."""
     return "req_" + secrets.token_hex(16)
+
+
+def new_process_name() -> str:
+    """A name for this process that no other has, not even one with its pid on this host later."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def is_response_id(value: str) -> bool:

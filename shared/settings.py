@@ -65,9 +65,11 @@ class Settings(BaseSettings):
         "queue",
         description="Turns behind an active one: `queue` runs them in order, `reject` answers `conversation_locked`.",
     )
+    queued_seconds: Seconds = Field(86_400, description="Longest wait of a turn for a worker; then it fails.")
     foreground_queue_seconds: Seconds = Field(
         60, description="Longest wait of a foreground turn for a free worker; then 503 with Retry-After."
     )
+    drain_seconds: Seconds = Field(10, description="How long a stopping worker lets its turns run on.")
     cancel_wait_seconds: Seconds = Field(
         3, description="How long POST cancel waits for the turn's end before it answers."
     )

@@ -78,6 +78,14 @@ def renew(connection: Connection, held: Sequence[Fence], *, lease_seconds: float
     return {(row.id, row.attempt) for row in survivors}
 
 
+def give_back(connection: Connection, fence: Fence) -> bool:
+    """End the lease now, so that another worker can start the turn anew; False when its output may have been seen."""
+    unseen = or_(not_(RESPONSE.c.observed), not_(RESPONSE.c.output_started))
+    free = and_(RESPONSE.c.ending.is_(None), RESPONSE.c.attempt < MAX_ATTEMPTS, not_(RESPONSE.c.side_effects), unseen)
+    statement = update(RESPONSE).where(_fenced(fence), free).values(lease_until=database_now() - 1)
+    return connection.execute(statement).rowcount == 1
+
+
 def start_output(connection: Connection, fence: Fence) -> bool:
     """OUTPUT START, before the first output event is published; False means publish nothing."""
     statement = update(RESPONSE).where(_fenced(fence), RESPONSE.c.ending.is_(None)).values(output_started=True)

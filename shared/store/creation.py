@@ -16,7 +16,15 @@ from shared.store.tables import RESPONSE
 from shared.wire.items import Item
 
 
-def create(connection: Connection, owner: str, turn: Turn, items: Sequence[Item], *, waiter: str | None) -> str | None:
+def create(
+    connection: Connection,
+    owner: str,
+    turn: Turn,
+    items: Sequence[Item],
+    *,
+    waiter: str | None,
+    abandoned_after_seconds: float | None = None,
+) -> str | None:
     """Store a queued turn with its input; the id of the turn it waits for, None when it can run at once.
 
     A turn waits for its parent, or for the turn before it in its conversation. Raises RequestError when the
@@ -36,6 +44,7 @@ def create(connection: Connection, owner: str, turn: Turn, items: Sequence[Item]
             waits_for=waits_for,
             dispatched_at=None if waits_for else database_now(),
             waiter=waiter,
+            abandoned_at=abandoned_after_seconds and database_now() + abandoned_after_seconds,
             created_at=turn.created_at,
             background=turn.background,
             stream=turn.stream,

@@ -88,6 +88,12 @@ def turns_ahead(connection: Connection, response_id: str) -> int:
     return connection.execute(select(func.count()).select_from(line)).scalar_one() - 1
 
 
+def stay(connection: Connection, response_ids: Sequence[str], *, seconds: float) -> None:
+    """Say that the callers of these turns are there: they are not given up for so long."""
+    mine = (RESPONSE.c.id.in_(response_ids), RESPONSE.c.status.in_(ACTIVE))
+    connection.execute(update(RESPONSE).where(*mine).values(abandoned_at=database_now() + seconds))
+
+
 def observe(connection: Connection, response_id: str) -> None:
     """Remember that somebody reads this turn's events: from now on its output cannot be started anew."""
     connection.execute(

@@ -51,6 +51,18 @@ def adopt_dead_enders(connection: Connection, *, lease_seconds: float) -> list[T
     return [to_turn(row) for row in connection.execute(statement)]
 
 
+def over_age(connection: Connection, *, queued_seconds: float, running_seconds: float, limit: int) -> list[Turn]:
+    """Turns that waited or ran for too long, by the database's clock."""
+    waited = and_(RESPONSE.c.status == Status.QUEUED, RESPONSE.c.created_at < database_now() - queued_seconds)
+    ran = and_(
+        RESPONSE.c.status == Status.IN_PROGRESS,
+        RESPONSE.c.ending.is_(None),
+        RESPONSE.c.started_at < database_now() - running_seconds,
+    )
+    statement = select(*TURN_COLUMNS).where(or_(waited, ran)).limit(limit)
+    return [to_turn(row) for row in connection.execute(statement)]
+
+
 def release_orphans(connection: Connection) -> list[Turn]:
     """Waiting turns whose predecessor has ended or is gone: a net below the release in every end."""
     predecessor = RESPONSE.alias("predecessor")

@@ -52,6 +52,7 @@ class ResponseRow(SQLModel, table=True):
     waits_for       the response that must end before this turn is dispatched
     dispatched_at   when its message was last given to the broker
     waiter          the API process that a foreground turn answers to
+    abandoned_at    when a foreground turn with an idempotency key is given up, unless its caller is there or comes back
     erase_at        when content that was not to be stored is erased
     request         the accepted request less its input; body: the Response as it ended
     """
@@ -98,6 +99,7 @@ class ResponseRow(SQLModel, table=True):
     waits_for: str | None = None
     dispatched_at: float | None = Field(default=None, sa_type=Double)
     waiter: str | None = None
+    abandoned_at: float | None = Field(default=None, sa_type=Double)
     erase_at: float | None = Field(default=None, sa_type=Double)
     created_at: int = Field(sa_type=BigInteger)
     started_at: float | None = Field(default=None, sa_type=Double)
@@ -158,6 +160,28 @@ class ConversationRow(SQLModel, table=True):
     next_position: int = Field(default=0, sa_type=BigInteger)
 
 
+class ApiProcessRow(SQLModel, table=True):
+    """An API process that lives: it says so every few seconds, by the database's clock."""
+
+    __tablename__ = "api_process"
+
+    id: str = Field(primary_key=True)
+    seen_at: float = Field(sa_type=Double)
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """What a caller's idempotency key has made, and the digest of the body that made it."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (Index(None, "created_at"),)
+
+    owner: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    digest: str
+    made_id: str
+    created_at: float = Field(sa_type=Double)
+
+
 class JournalRow(SQLModel, table=True):
     """The exact events of an ended turn: frames, compressed. `lost`: the live log was gone at the end."""
 
@@ -170,6 +194,8 @@ class JournalRow(SQLModel, table=True):
 
 
 RESPONSE: Table = ResponseRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it at run time
+API_PROCESS: Table = ApiProcessRow.__table__  # type: ignore[attr-defined]
 CONVERSATION: Table = ConversationRow.__table__  # type: ignore[attr-defined]
+IDEMPOTENCY: Table = IdempotencyRow.__table__  # type: ignore[attr-defined]
 ITEM: Table = ItemRow.__table__  # type: ignore[attr-defined]
 JOURNAL: Table = JournalRow.__table__  # type: ignore[attr-defined]

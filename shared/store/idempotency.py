@@ -1,0 +1,38 @@
+"""Idempotency keys: what a key has made, for a day, so that a repeated request finds it and makes no other."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from shared.errors import IdempotencyKeyReused
+from shared.store.database_clock import database_now
+from shared.store.tables import IDEMPOTENCY
+
+_KEPT_SECONDS = 86_400
+_Insert = postgresql.Insert | sqlite.Insert
+_INSERT: dict[str, Callable[[Table], _Insert]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+def claim(connection: Connection, owner: str, key: str, digest: str, made_id: str) -> str | None:
+    """Bind the key to what this transaction makes; the id it is bound to already, if it is.
+
+    Raises IdempotencyKeyReused when that was made by another request body. A transaction that holds the same key is
+    waited for.
+    """
+    values = {"owner": owner, "key": key, "digest": digest, "made_id": made_id, "created_at": database_now()}
+    insert = _INSERT[connection.dialect.name](IDEMPOTENCY).values(**values).on_conflict_do_nothing()
+    if connection.execute(insert).rowcount == 1:
+        return None
+    bound = select(IDEMPOTENCY.c.digest, IDEMPOTENCY.c.made_id)
+    row = connection.execute(bound.where(IDEMPOTENCY.c.owner == owner, IDEMPOTENCY.c.key == key)).one()
+    if row.digest != digest:
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key was used with another request body.", "Idempotency-Key", "idempotency_key_reused"
+        )
+    return str(row.made_id)
+
+
+def forget_old(connection: Connection) -> None:
+    """Drop keys that are older than a day."""
+    connection.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_at < database_now() - _KEPT_SECONDS))
