@@ -3,12 +3,13 @@
 from functools import cache
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_shutdown
+from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.queue import celery_app
 from shared.settings import SettingsError, load_settings
+from workers import drain
 from workers.runtime import WorkerRuntime
 
 settings = load_settings()
@@ -34,6 +35,11 @@ def _start(**_: Any) -> None:
     except (SettingsError, TurnstoneError) as error:
         # Celery logs what a signal handler raises and goes on; a worker that cannot work must not start.
         raise SystemExit(str(error)) from None
+
+
+@worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    drain.start(runtime())
 
 
 @worker_shutdown.connect

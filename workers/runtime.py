@@ -1,8 +1,6 @@
 """What one worker process has: a database, one event loop in a thread, a publisher, leases, an upstream."""
 
 import asyncio
-import os
-import socket
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +9,7 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 
+from shared import ids
 from shared.core.turn import Turn
 from shared.queue import Dispatcher
 from shared.settings import Settings
@@ -41,7 +40,7 @@ class WorkerRuntime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = ids.new_process_name()
         self.database = Database(settings.sql_url, settings.database_pool_size)
         schema.check(self.database)
         keys = Keys(settings.key_prefix)
@@ -84,6 +83,15 @@ class WorkerRuntime:
         self.leases.release((turn.id, turn.attempt))
         if self._running.get(turn.id) is attempt:
             del self._running[turn.id]
+
+    def running(self) -> list[Attempt]:
+        """The attempts under way."""
+        return list(self._running.values())
+
+    def give_up(self, attempt: Attempt) -> None:
+        """Stop an attempt that is somebody else's by now."""
+        self.remove(attempt)
+        self.loop.call_soon_threadsafe(attempt.lose)
 
     async def start_output(self, turn: Turn) -> bool:
         """OUTPUT START in SQL; waits out a database that is away, since nothing is shown before it is written."""

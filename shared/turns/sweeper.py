@@ -14,11 +14,13 @@ from shared import clock
 from shared.core.turn import Turn
 from shared.queue import Dispatcher
 from shared.settings import Settings
-from shared.store import responses, sweeping
+from shared.store import api_processes, idempotency, responses, sweeping
 from shared.store.engine import Database
 from shared.turns.ending import TurnEnder
 
-_LOST = {"code": "server_error", "message": "The worker running this turn was lost after output had begun."}
+_LOST = {"code": "server_error", "message": "The worker running this turn was lost."}
+_OVER_AGE = {"code": "server_error", "message": "The turn did not end within the time this server allows."}
+_UNSEEN_SECONDS = 15  # three beats of an API process
 _AT_ONCE = 100
 _DAY_SECONDS = 86_400
 
@@ -35,8 +37,10 @@ class Sweeper:
         self._dispatcher = dispatcher
         self._lease_seconds = settings.lease_seconds
         self._sweep_seconds = settings.sweep_seconds
+        self._queued_seconds = settings.queued_seconds
+        self._running_seconds = settings.turn_seconds + 2 * settings.lease_seconds
         self._keep_seconds = settings.retention_days and settings.retention_days * _DAY_SECONDS
-        self._last_success = clock.monotonic()
+        self._last_contact = clock.monotonic()
         self._judge_from = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
@@ -50,11 +54,15 @@ class Sweeper:
     def sweep(self) -> None:
         """Look once for everything; raises as the database does."""
         self._change(responses.erase_due)
+        self._note_contact()
+        self._change(idempotency.forget_old)
         if self._keep_seconds:
             self._change(sweeping.purge, older_than_seconds=self._keep_seconds, limit=_AT_ONCE)
         self._dispatch("waiting_turn_released", self._change(sweeping.release_orphans))
         self._resend_silent()
         if clock.monotonic() >= self._judge_from:
+            self._end_abandoned()
+            self._end_over_age()
             self._recover_lost()
 
     def _run(self) -> None:
@@ -63,15 +71,13 @@ class Sweeper:
                 self.sweep()
             except Exception as error:  # noqa: BLE001 - nothing may stop the net
                 log.warning("sweep_failed", error=type(error).__name__)
-            else:
-                self._note_success()
 
-    def _note_success(self) -> None:
+    def _note_contact(self) -> None:
         # Nobody could renew while the database was away: a lease that ran out meanwhile says nothing about its worker.
         now = clock.monotonic()
-        if now - self._last_success > self._lease_seconds / 2 + self._sweep_seconds:
+        if now - self._last_contact > self._lease_seconds / 2 + self._sweep_seconds:
             self._judge_from = now + self._lease_seconds
-        self._last_success = now
+        self._last_contact = now
 
     def _resend_silent(self) -> None:
         """Send lost messages again, never more than the broker is short of: a long healthy queue gets none."""
@@ -87,6 +93,18 @@ class Sweeper:
             limit = min(missing, _AT_ONCE)
             silent = self._change(sweeping.silent, older_than_seconds=self._sweep_seconds, limit=limit)
             self._dispatch("lost_message_sent_again", silent)
+
+    def _end_abandoned(self) -> None:
+        """Nobody waits for a foreground turn whose API process has died."""
+        for turn in self._read(api_processes.abandoned, unseen_seconds=_UNSEEN_SECONDS, limit=_AT_ONCE):
+            if self._ender.end(turn, "cancelled"):
+                log.warning("abandoned_turn_cancelled", response_id=turn.id)
+
+    def _end_over_age(self) -> None:
+        limits = {"queued_seconds": self._queued_seconds, "running_seconds": self._running_seconds}
+        for turn in self._read(sweeping.over_age, limit=_AT_ONCE, **limits):
+            if self._ender.end(turn, "failed", _OVER_AGE):
+                log.warning("over_age_turn_failed", response_id=turn.id, status=turn.status)
 
     def _recover_lost(self) -> None:
         restartable = self._change(sweeping.restartable, older_than_seconds=self._lease_seconds, limit=_AT_ONCE)

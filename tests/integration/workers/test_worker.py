@@ -1,5 +1,6 @@
 """The worker as Celery runs it: one message, one turn, whatever else arrives (G4, G8, Q2, S5, I2)."""
 
+import time
 from typing import Any
 
 import orjson
@@ -34,7 +35,7 @@ def send(app: Celery, *args: Any, task: str = RUN_TURN, **options: Any) -> None:
 
 
 def run_to_the_end(app: Celery, database: Database, text: str) -> Turn:
-    turn = create(database, [said(text)])
+    turn = create(database, [said(text)], created_at=int(time.time()))
     send(app, turn.id)
     until_ended(database, turn)
     return turn
@@ -77,7 +78,7 @@ def test_a_duplicate_message_does_nothing(
 ) -> None:
     """G8, Q2: while the turn runs and after its end; nor does it look like a success in Flower."""
     upstream.script("once", [Gate("go"), Say("done"), Finish(), Done()])
-    turn = create(database, [said("once")])
+    turn = create(database, [said("once")], created_at=int(time.time()))
     send(app, turn.id)
     upstream.wait_at("go")
     for _ in range(3):
@@ -138,7 +139,7 @@ def test_a_killed_worker_comes_back_and_its_turn_is_run_anew(
 ) -> None:
     """G4, Q1: nobody had seen its output; the message is lost with the worker, the row is not."""
     upstream.script("survive", [Say("half"), Gate("never"), Finish()], [Say("whole"), Finish(), Done()])
-    turn = create(database, [said("survive")])
+    turn = create(database, [said("survive")], created_at=int(time.time()))
     send(app, turn.id)
     upstream.wait_at("never")
     worker.kill()
@@ -155,7 +156,7 @@ def test_a_worker_survives_a_restart_of_its_broker(
 ) -> None:
     """G6: with a turn under way, which ends as if nothing had been."""
     upstream.script("long", [Say("before "), Gate("broker is back"), Say("after"), Finish(), Done()])
-    turn = create(database, [said("long")])
+    turn = create(database, [said("long")], created_at=int(time.time()))
     send(app, turn.id)
     upstream.wait_at("broker is back")
     celery_setup.broker.restart()
