@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dependencies import Owner, Runtime
+from api.idempotency import IdempotencyKey, key_of
 from api.listing import Labels, PageQuery, listed
 from api.request_body import read_as
 from api.runtime import ApiRuntime
@@ -15,7 +16,7 @@ from shared import clock, ids
 from shared.core.input_items import conversation_items
 from shared.errors import conversation_not_found
 from shared.store import conversation_items as stored_items
-from shared.store import conversations, references
+from shared.store import conversations, idempotency, references
 from shared.store.conversations import Conversation
 from shared.store.engine import Connection
 from shared.wire.items import Item
@@ -30,8 +31,8 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
     body = await read_as(CreateConversation, request, runtime.settings.max_body_bytes, optional=True)
     items = conversation_items(body.items, ids.new_item_id)
     conversation = Conversation(ids.new_conversation_id(), int(clock.now()), body.metadata or {})
-    await runtime.write(_create, owner, conversation, items)
-    return rendered(conversation)
+    made = await runtime.write(_create, owner, conversation, items, key_of(request, body))
+    return rendered(conversation if made is None else await find(runtime, owner, made))
 
 
 @router.get("")
@@ -76,11 +77,18 @@ def rendered(conversation: Conversation) -> Response:
     return _json(_body(conversation))
 
 
-def _create(connection: Connection, owner: str, conversation: Conversation, items: list[Item]) -> None:
+def _create(
+    connection: Connection, owner: str, conversation: Conversation, items: list[Item], key: IdempotencyKey | None
+) -> str | None:
+    """Store the conversation; the id of the one that the key has made already, if it has."""
+    made = key and idempotency.claim(connection, owner, key.key, key.digest, conversation.id)
+    if made:
+        return made
     references.check(connection, owner, items, "items")
     items = references.resolve(connection, owner, items)
     conversations.create(connection, owner, conversation)
     stored_items.add(connection, owner, conversation.id, items)
+    return None
 
 
 def _body(conversation: Conversation) -> dict[str, Any]:

@@ -18,8 +18,14 @@ _JSON = "application/json"
 _CLIENT_LEFT = 499  # nobody reads it; nginx's number for this case
 
 
-async def answer(runtime: ApiRuntime, request: Request, turn: Turn, subscription: Subscription) -> Response:
-    """The ended Response as JSON; a client that leaves first cancels the turn. Lets the subscription go."""
+async def answer(
+    runtime: ApiRuntime, request: Request, turn: Turn, subscription: Subscription, *, keyed: bool
+) -> Response:
+    """The ended Response as JSON. A client that leaves first cancels the turn, unless it may come back (`keyed`).
+
+    Lets the subscription go.
+    """
+    runtime.attached[turn.id] += keyed
     runtime.watch.add(subscription)
     ending = asyncio.create_task(_end_of(runtime, turn, subscription))
     leaving = asyncio.create_task(wait_for_disconnect(request.receive))
@@ -27,9 +33,11 @@ async def answer(runtime: ApiRuntime, request: Request, turn: Turn, subscription
         await asyncio.wait({ending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if ending.done():
             return Response(await ending, media_type=_JSON)
-        await cancel(runtime, turn)
+        if not keyed:
+            await cancel(runtime, turn)
         return Response(status_code=_CLIENT_LEFT)
     finally:
+        runtime.attached[turn.id] -= keyed
         await stop(ending, leaving)
         runtime.watch.remove(subscription)
         await runtime.feed.unsubscribe(subscription)

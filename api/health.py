@@ -25,8 +25,8 @@ async def healthz() -> Response:
 async def readyz(runtime: Runtime) -> Response:
     """Ready when the database answers. Redis may be away: turns are accepted all the same, and run when it is back."""
     database, redis = await asyncio.gather(_database(runtime), _redis(runtime))
-    body = {"status": "ok" if database else "unavailable", "database": database, "redis": redis}
-    return JSONResponse(body, 200 if database else 503)
+    status = "stopping" if runtime.stopping.is_set() else "ok" if database else "unavailable"
+    return JSONResponse({"status": status, "database": database, "redis": redis}, 200 if status == "ok" else 503)
 
 
 @router.get("/v1/models")

@@ -17,24 +17,34 @@ _RECONNECT_MS = 1000
 _LARGEST = 2**31 - 1
 
 
-def created(runtime: ApiRuntime, turn: Turn) -> Response:
-    """The stream of a turn just stored. A foreground turn ends with its client, a background one runs on."""
+def created(runtime: ApiRuntime, turn: Turn, *, keyed: bool) -> Response:
+    """The stream of a turn just stored. A background turn runs on without its client, a `keyed` one for a while."""
     pieces = sse.plain(runtime.reader(turn, -1).batches())
     if turn.background:
-        return sse.EventStreamResponse(pieces)
-    return sse.EventStreamResponse(
-        _giving_up(runtime, turn, pieces), on_disconnect=lambda: foreground.cancel(runtime, turn)
-    )
+        return sse.EventStreamResponse(pieces, until=runtime.stopping)
+    watched = _giving_up(runtime, turn, pieces)
+    if keyed:
+        return sse.EventStreamResponse(_attached(runtime, turn, watched))
+    return sse.EventStreamResponse(watched, on_disconnect=lambda: foreground.cancel(runtime, turn))
+
+
+def joined(runtime: ApiRuntime, turn: Turn) -> Response:
+    """The whole stream of a turn that an earlier request with the same key has made."""
+    pieces = sse.plain(runtime.reader(turn, -1).batches())
+    if turn.background:
+        return sse.EventStreamResponse(pieces, until=runtime.stopping)
+    return sse.EventStreamResponse(_attached(runtime, turn, pieces))
 
 
 def resumed(runtime: ApiRuntime, turn: Turn, after: int) -> Response:
     """The events with numbers above `after`, live or long after the end."""
-    return sse.EventStreamResponse(sse.plain(runtime.reader(turn, after).batches()))
+    return sse.EventStreamResponse(sse.plain(runtime.reader(turn, after).batches()), until=runtime.stopping)
 
 
 def resumed_with_ids(runtime: ApiRuntime, turn: Turn, after: int) -> Response:
     """The same, each event with its number as `id:`."""
-    return sse.EventStreamResponse(sse.with_ids(runtime.reader(turn, after).batches(), _RECONNECT_MS))
+    pieces = sse.with_ids(runtime.reader(turn, after).batches(), _RECONNECT_MS)
+    return sse.EventStreamResponse(pieces, until=runtime.stopping)
 
 
 async def open_turn(runtime: ApiRuntime, owner: str, response_id: str) -> Turn:
@@ -84,4 +94,17 @@ async def _giving_up(
             yield piece
     finally:
         await sse.stop(giving_up)
+        await pieces.aclose()
+
+
+async def _attached(
+    runtime: ApiRuntime, turn: Turn, pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """The same pieces; as long as somebody takes them, the turn is not given up."""
+    runtime.attached[turn.id] += 1
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        runtime.attached[turn.id] -= 1
         await pieces.aclose()

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from api import foreground, response_stream, turn_creation
 from api.dependencies import Owner, Runtime
+from api.idempotency import key_of
 from api.listing import Labels, PageQuery, listed
 from api.request_body import read_as
 from api.runtime import ApiRuntime
@@ -19,6 +20,7 @@ from shared.core.turn_status import Status
 from shared.errors import InvalidRequest, response_not_found
 from shared.store import items, references, responses
 from shared.store.responses import Stored
+from shared.stream.event_feed import Subscription
 from shared.wire.requests import CreateResponse
 from shared.wire.response import ResponseBody
 
@@ -35,22 +37,24 @@ _CANCELLING = {
 async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
     """Store a turn and have it run: answered at once (`background`), as a stream, or at its end."""
     body = await read_as(CreateResponse, request, runtime.settings.max_body_bytes)
-    creation = turn_creation.prepare(owner, body, runtime.settings, runtime.name)
-    turn = creation.turn
+    creation = turn_creation.prepare(owner, body, runtime.settings, runtime.name, key_of(request, body))
+    turn, keyed = creation.turn, creation.key is not None
     # Subscribed before anything can happen, so that the end of a short turn is not missed.
     subscription = None if turn.logged else await runtime.feed.subscribe(turn.id)
     try:
-        dispatchable = await runtime.write(creation.store, owner)
+        placed = await runtime.write(creation.store, owner)
     except BaseException:
-        if subscription:
-            await runtime.feed.unsubscribe(subscription)
+        await _let_go(runtime, subscription)
         raise
-    if dispatchable:
+    if placed.repeated:
+        await _let_go(runtime, subscription)
+        return await _repeat(request, runtime, owner, placed.response_id)
+    if placed.dispatchable:
         runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
     if subscription:
-        return await foreground.answer(runtime, request, turn, subscription)
+        return await foreground.answer(runtime, request, turn, subscription, keyed=keyed)
     if turn.stream:
-        return response_stream.created(runtime, turn)
+        return response_stream.created(runtime, turn, keyed=keyed)
     return await _answer(runtime, Stored(turn, None))
 
 
@@ -142,6 +146,25 @@ async def find(runtime: ApiRuntime, owner: str, response_id: str) -> Stored:
     if stored is None:
         raise response_not_found(response_id)
     return stored
+
+
+async def _repeat(request: Request, runtime: ApiRuntime, owner: str, response_id: str) -> Response:
+    """The answer to a request whose key has made a turn already: the same, joined where it is now."""
+    turn = await runtime.read(responses.get_turn, owner, response_id)
+    if turn is None:
+        raise response_not_found(response_id)
+    if turn.stream:
+        return response_stream.joined(runtime, turn)
+    if turn.background:
+        return await _answer(runtime, await find(runtime, owner, response_id))
+    subscription = await runtime.feed.subscribe(response_id)
+    subscription.wake()
+    return await foreground.answer(runtime, request, turn, subscription, keyed=True)
+
+
+async def _let_go(runtime: ApiRuntime, subscription: Subscription | None) -> None:
+    if subscription:
+        await runtime.feed.unsubscribe(subscription)
 
 
 def _refuse_cancel(turn: Turn) -> None:

@@ -2,22 +2,25 @@
 
 import asyncio
 import contextlib
-import os
-import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, ParamSpec, TypeVar
 
 import orjson
+import structlog
 
+from api import drain
 from api.event_reader import EventReader, Sources
+from api.idempotency import COMES_BACK_SECONDS
 from api.row_watch import RowWatch
+from shared import ids
 from shared.core import sse_frame
 from shared.core.replay import replay
 from shared.core.turn import Turn
 from shared.queue import Dispatcher
 from shared.settings import Settings
-from shared.store import journals, responses, schema
+from shared.store import api_processes, journals, responses, schema
 from shared.store.engine import Connection, Database
 from shared.store.journals import Recording
 from shared.store.responses import Sight
@@ -32,9 +35,11 @@ from shared.upstream.registry import upstream_for
 
 # Ends from outside may wait for a Redis that is away; they have threads of their own, so that reads never do.
 _ENDER_THREADS = 8
+_BEAT_SECONDS = 5
 
 P = ParamSpec("P")
 T = TypeVar("T")
+log = structlog.get_logger()
 
 
 class ApiRuntime:
@@ -42,7 +47,7 @@ class ApiRuntime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = ids.new_process_name()
         self.database = Database(settings.sql_url, settings.database_pool_size)
         schema.check(self.database)
         keys = Keys(settings.key_prefix)
@@ -52,9 +57,12 @@ class ApiRuntime:
         self.dispatcher = Dispatcher(settings)
         freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
         self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
+        self.attached: Counter[str] = Counter()
+        """How many callers are there for each foreground turn with an idempotency key."""
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self.upstream = upstream_for(settings)
         self.watch = RowWatch(self._look)
+        self.stopping = drain.stop_event()
         self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")
         self._enders = ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="ender")
         self._services: list[asyncio.Task[None]] = []
@@ -62,10 +70,16 @@ class ApiRuntime:
     async def start(self) -> None:
         """Begin to listen and to watch."""
         await self.feed.start()
-        self._services = [asyncio.create_task(self.watch.run(), name="row-watch")]
+        await self.write(api_processes.beat, self.name)
+        self._services = [
+            asyncio.create_task(self.watch.run(), name="row-watch"),
+            asyncio.create_task(self._beat(), name="beat"),
+        ]
 
     async def close(self) -> None:
-        """Stop the parts."""
+        """Stop the parts; the turns of callers that were cut off are ended by whoever sweeps next."""
+        with contextlib.suppress(Exception):
+            await self.write(api_processes.leave, self.name)
         for service in self._services:
             service.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -105,6 +119,20 @@ class ApiRuntime:
         """A reader of the turn's events with numbers above `after`."""
         sources = Sources(self.feed, self.event_log, self.watch, self._recording)
         return EventReader(sources, turn, after, self.settings.heartbeat_seconds)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            try:
+                await self.write(api_processes.beat, self.name)
+                await self._stay()
+            except Exception as error:  # noqa: BLE001 - the database is away; nobody judges until it is back
+                log.warning("beat_failed", error=type(error).__name__)
+
+    async def _stay(self) -> None:
+        self.attached = +self.attached
+        if self.attached:
+            await self.write(responses.stay, list(self.attached), seconds=COMES_BACK_SECONDS)
 
     async def _recording(self, turn: Turn) -> Recording | None:
         return await self.read(_recording, turn)

@@ -44,31 +44,38 @@ def _numbered(batch: Live) -> bytes:
 class EventStreamResponse(Response):
     """Sends pieces as they come; when the client leaves first, `on_disconnect` is awaited.
 
+    Breaks off when `until` is set: the reader resumes elsewhere.
+
     Starlette's own streaming response learns of a disconnect only when it sends; an idle stream must learn it too.
     """
 
     def __init__(
-        self, pieces: AsyncGenerator[bytes, None], on_disconnect: Callable[[], Awaitable[None]] | None = None
+        self,
+        pieces: AsyncGenerator[bytes, None],
+        on_disconnect: Callable[[], Awaitable[None]] | None = None,
+        until: asyncio.Event | None = None,
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._pieces = pieces
         self._on_disconnect = on_disconnect
+        self._until = until or asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Stream until the end or the disconnect, whichever comes first."""
         sending = asyncio.create_task(self._send_all(send))
         leaving = asyncio.create_task(wait_for_disconnect(receive))
+        closing = asyncio.create_task(self._until.wait())
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            left = not sending.done()
-            if not left:
+            await asyncio.wait({sending, leaving, closing}, return_when=asyncio.FIRST_COMPLETED)
+            left = leaving.done() and not sending.done()
+            if sending.done():
                 await sending
         except asyncio.CancelledError:
             # The server is going down: the client resumes elsewhere, and its turn is not cancelled.
             left = False
         finally:
-            await stop(sending, leaving)
+            await stop(sending, leaving, closing)
             await self._pieces.aclose()
         if left and self._on_disconnect:
             await self._on_disconnect()

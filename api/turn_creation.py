@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from api.idempotency import COMES_BACK_SECONDS, IdempotencyKey
 from shared import clock, ids
 from shared.core import prompt
 from shared.core.input_items import turn_items
@@ -10,11 +11,20 @@ from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.errors import conversation_locked
 from shared.settings import Settings
-from shared.store import conversation_items, creation, references
+from shared.store import conversation_items, creation, idempotency, references
 from shared.store import items as stored_items
 from shared.store.engine import Connection
 from shared.wire.items import Item
 from shared.wire.requests import ConversationReference, CreateResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a request's turn is: `dispatchable` now, or made by an earlier request with the same key (`repeated`)."""
+
+    response_id: str
+    dispatchable: bool
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +35,23 @@ class Creation:
     items: list[Item]
     waiter: str | None
     queues: bool
+    key: IdempotencyKey | None
 
-    def store(self, connection: Connection, owner: str) -> bool:
-        """Write the turn; whether it can be dispatched now. Raises RequestError for what its context does not allow."""
+    def store(self, connection: Connection, owner: str) -> Placed:
+        """Write the turn, unless its key has one already; raises RequestError for what its context does not allow."""
+        if self.key is not None:
+            made = idempotency.claim(connection, owner, self.key.key, self.key.digest, self.turn.id)
+            if made is not None:
+                return Placed(made, dispatchable=False, repeated=True)
+        return Placed(self.turn.id, self._create(connection, owner))
+
+    def _create(self, connection: Connection, owner: str) -> bool:
         references.check(connection, owner, self.items)
         items = self._own_items(connection, owner)
-        waits_for = creation.create(connection, owner, self.turn, items, waiter=self.waiter)
+        comes_back = COMES_BACK_SECONDS if self.key and not self.turn.background else None
+        waits_for = creation.create(
+            connection, owner, self.turn, items, waiter=self.waiter, abandoned_after_seconds=comes_back
+        )
         if waits_for is None:
             self._check_context(connection, owner, items)
         elif not self.queues:
@@ -61,7 +82,7 @@ class Creation:
         prompt.match_calls(before + own)
 
 
-def prepare(owner: str, body: CreateResponse, settings: Settings, waiter: str) -> Creation:
+def prepare(owner: str, body: CreateResponse, settings: Settings, waiter: str, key: IdempotencyKey | None) -> Creation:
     """The turn that a request asks for; raises InvalidRequest naming the field."""
     policy = Policy(settings.unknown_fields == "reject", settings.unsupported_tools == "reject")
     accepted = accept(body, policy)
@@ -80,7 +101,7 @@ def prepare(owner: str, body: CreateResponse, settings: Settings, waiter: str) -
     )
     items = turn_items(body.input, ids.new_item_id)
     queues = settings.conversation_concurrency == "queue"
-    return Creation(turn, items, None if turn.background else waiter, queues)
+    return Creation(turn, items, None if turn.background or key else waiter, queues, key)
 
 
 def _conversation_id(body: CreateResponse) -> str | None:
