@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 POOL_WAIT_SECONDS = 5
 _SQLITE_BUSY_SECONDS = 5
+_IDLE_TRANSACTION_SECONDS = 30
 
 # What a database outage looks like, from the pool, the driver or the server.
 OUTAGE = (OperationalError, InterfaceError, PoolTimeout)
@@ -60,6 +61,8 @@ def _create_engine(url: str, pool_size: int) -> Engine:
         Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgres)
     return engine
 
 
@@ -84,6 +87,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         f"busy_timeout={_SQLITE_BUSY_SECONDS * 1000}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgres(connection: Any, _record: object) -> None:
+    # A process frozen inside a transaction would hold its row locks for ever.
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_TRANSACTION_SECONDS}s'")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -141,7 +141,11 @@ class EventFeed:
     def _receive(self, kind: str, channel: str, data: bytes | int) -> None:
         readers = self._readers.get(channel, ())
         if kind == "message" and isinstance(data, bytes):
-            live = Live.decode(data)
+            try:
+                live = Live.decode(data)
+            except ValueError:
+                log.warning("live_message_malformed", channel=channel)
+                return
             for subscription in readers:
                 subscription.put(live)
         elif kind == "subscribe" and readers:

@@ -72,3 +72,11 @@ def test_two_processes_may_migrate_at_once(empty_database_url: str) -> None:
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM response")).scalar() == 0
     database.close()
+
+
+def test_a_frozen_process_loses_its_transaction_and_with_it_its_locks(postgres_database_url: str) -> None:
+    """G3: on Postgres only; SQLite has no such switch."""
+    database = Database(postgres_database_url)
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "30s"
+    database.close()
