@@ -15,8 +15,9 @@ _LINE_ENDS = ((b"\xc2\x85", rb"\u0085"), (b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\
 def encode(event: Event) -> bytes:
     """One SSE event. Every line break is escaped, so no text can forge a line of the stream."""
     data = orjson.dumps(event)
-    for bare, escaped in _LINE_ENDS:
-        data = data.replace(bare, escaped)
+    if not data.isascii():
+        for bare, escaped in _LINE_ENDS:
+            data = data.replace(bare, escaped)
     return b"event: " + event["type"].encode() + b"\ndata: " + data + END
 
 
