@@ -19,15 +19,15 @@ _CLIENT_LEFT = 499  # nobody reads it; nginx's number for this case
 
 
 async def answer(
-    runtime: ApiRuntime, request: Request, turn: Turn, subscription: Subscription, *, keyed: bool
+    runtime: ApiRuntime, request: Request, turn: Turn, subscription: Subscription, *, keyed: bool, waits: bool
 ) -> Response:
     """The ended Response as JSON. A client that leaves first cancels the turn, unless it may come back (`keyed`).
 
-    Lets the subscription go.
+    `waits`: the turn stands behind another one; its time to find a worker begins after that. Lets the subscription go.
     """
     runtime.attached[turn.id] += keyed
     runtime.watch.add(subscription)
-    ending = asyncio.create_task(_end_of(runtime, turn, subscription))
+    ending = asyncio.create_task(_end_of(runtime, turn, subscription, waits))
     leaving = asyncio.create_task(wait_for_disconnect(request.receive))
     try:
         await asyncio.wait({ending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -50,17 +50,24 @@ async def cancel(runtime: ApiRuntime, turn: Turn) -> None:
         await runtime.end(runtime.ender.end, row, "cancelled")
 
 
-async def give_up_unclaimed(runtime: ApiRuntime, turn: Turn) -> bool:
+async def give_up_unclaimed(runtime: ApiRuntime, turn: Turn, *, waits: bool) -> bool:
     """Fail the turn if no worker has claimed it within its time; whether it was failed."""
+    while waits:
+        await asyncio.sleep(runtime.settings.foreground_queue_seconds)
+        waits = bool(await runtime.read(responses.turns_ahead, turn.id))
     await asyncio.sleep(runtime.settings.foreground_queue_seconds)
     return await runtime.end(runtime.ender.end_queued, turn, "failed", _NO_WORKER)
 
 
-async def _end_of(runtime: ApiRuntime, turn: Turn, subscription: Subscription) -> str:
+async def _end_of(runtime: ApiRuntime, turn: Turn, subscription: Subscription, waits: bool) -> str:
     deadline = clock.monotonic() + runtime.settings.foreground_queue_seconds
     unclaimed = True
     while True:
         happened = await subscription.wait(max(0.0, deadline - clock.monotonic()) if unclaimed else 60)
+        if not happened and waits:
+            waits = bool(await runtime.read(responses.turns_ahead, turn.id))
+            deadline = clock.monotonic() + runtime.settings.foreground_queue_seconds
+            continue
         if not happened and unclaimed:
             unclaimed = False
             if await runtime.end(runtime.ender.end_queued, turn, "failed", _NO_WORKER):

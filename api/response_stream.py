@@ -17,12 +17,15 @@ _RECONNECT_MS = 1000
 _LARGEST = 2**31 - 1
 
 
-def created(runtime: ApiRuntime, turn: Turn, *, keyed: bool) -> Response:
-    """The stream of a turn just stored. A background turn runs on without its client, a `keyed` one for a while."""
+def created(runtime: ApiRuntime, turn: Turn, *, keyed: bool, waits: bool) -> Response:
+    """The stream of a turn just stored. A background turn runs on without its client, a `keyed` one for a while.
+
+    `waits`: the turn stands behind another one.
+    """
     pieces = sse.plain(runtime.reader(turn, -1).batches())
     if turn.background:
         return sse.EventStreamResponse(pieces, until=runtime.stopping)
-    watched = _giving_up(runtime, turn, pieces)
+    watched = _giving_up(runtime, turn, pieces, waits)
     if keyed:
         return sse.EventStreamResponse(_attached(runtime, turn, watched))
     return sse.EventStreamResponse(watched, on_disconnect=lambda: foreground.cancel(runtime, turn))
@@ -85,10 +88,10 @@ def _observed(connection: Connection, owner: str, response_id: str) -> Turn | No
 
 
 async def _giving_up(
-    runtime: ApiRuntime, turn: Turn, pieces: AsyncGenerator[bytes, None]
+    runtime: ApiRuntime, turn: Turn, pieces: AsyncGenerator[bytes, None], waits: bool
 ) -> AsyncGenerator[bytes, None]:
     """The same pieces, with an end for turns that no worker claims in time."""
-    giving_up = asyncio.create_task(foreground.give_up_unclaimed(runtime, turn))
+    giving_up = asyncio.create_task(foreground.give_up_unclaimed(runtime, turn, waits=waits))
     try:
         async for piece in pieces:
             yield piece

@@ -51,10 +51,11 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
         return await _repeat(request, runtime, owner, placed.response_id)
     if placed.dispatchable:
         runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
+    waits = not placed.dispatchable
     if subscription:
-        return await foreground.answer(runtime, request, turn, subscription, keyed=keyed)
+        return await foreground.answer(runtime, request, turn, subscription, keyed=keyed, waits=waits)
     if turn.stream:
-        return response_stream.created(runtime, turn, keyed=keyed)
+        return response_stream.created(runtime, turn, keyed=keyed, waits=waits)
     return await _answer(runtime, Stored(turn, None))
 
 
@@ -159,7 +160,7 @@ async def _repeat(request: Request, runtime: ApiRuntime, owner: str, response_id
         return await _answer(runtime, await find(runtime, owner, response_id))
     subscription = await runtime.feed.subscribe(response_id)
     subscription.wake()
-    return await foreground.answer(runtime, request, turn, subscription, keyed=True)
+    return await foreground.answer(runtime, request, turn, subscription, keyed=True, waits=True)
 
 
 async def _let_go(runtime: ApiRuntime, subscription: Subscription | None) -> None:

@@ -9,9 +9,9 @@ from shared.core.input_items import turn_items
 from shared.core.request_rules import Policy, accept
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
-from shared.errors import conversation_locked
+from shared.errors import conversation_locked, conversation_not_found
 from shared.settings import Settings
-from shared.store import conversation_items, creation, idempotency, references
+from shared.store import conversation_items, conversations, creation, idempotency, references
 from shared.store import items as stored_items
 from shared.store.engine import Connection
 from shared.wire.items import Item
@@ -63,9 +63,12 @@ class Creation:
         conversation_id = self.turn.conversation_id
         if conversation_id is None:
             return self.items
-        referenced = [item["id"] for item in self.items if item["type"] == "item_reference"]
-        present = conversation_items.ids_in(connection, conversation_id, referenced)
-        kept = [item for item in self.items if item["id"] not in present or item["type"] != "item_reference"]
+        # Held from here on: what it has and lacks stays true until the turn is in.
+        if not conversations.lock(connection, owner, conversation_id):
+            raise conversation_not_found(conversation_id, "conversation")
+        conversation_items.refuse_known(connection, conversation_id, self.items, "input")
+        present = conversation_items.ids_in(connection, conversation_id, [item["id"] for item in self.items])
+        kept = [item for item in self.items if item["id"] not in present]
         return references.resolve(connection, owner, kept)
 
     def _check_context(self, connection: Connection, owner: str, items: list[Item]) -> None:
@@ -73,10 +76,13 @@ class Creation:
         own = references.resolve(connection, owner, items)
         prompt.refuse_unsendable(item["type"] for item in own)
         if self.turn.conversation_id is not None:
-            prompt.refuse_unsendable(conversation_items.types(connection, self.turn.conversation_id))
+            prompt.refuse_unsendable(
+                conversation_items.tool_types(connection, self.turn.conversation_id), "conversation"
+            )
             before = conversation_items.calls(connection, self.turn.conversation_id)
         elif self.turn.previous_response_id is not None:
-            before = stored_items.calls(connection, owner, self.turn.previous_response_id)
+            found = stored_items.calls(connection, owner, self.turn.previous_response_id)
+            before = references.resolve(connection, owner, found)
         else:
             before = []
         prompt.match_calls(before + own)

@@ -110,9 +110,9 @@ def previous_response_not_found(response_id: str) -> InvalidRequest:
     )
 
 
-def conversation_not_found(conversation_id: str) -> NotFound:
+def conversation_not_found(conversation_id: str, param: str = "conversation_id") -> NotFound:
     """The one 404 for conversations, whatever the reason."""
-    return NotFound(f"Conversation with id '{conversation_id[:80]}' not found.", param="conversation_id")
+    return NotFound(f"Conversation with id '{conversation_id[:80]}' not found.", param)
 
 
 def conversation_locked(param: str) -> ConversationLocked:

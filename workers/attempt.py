@@ -83,14 +83,16 @@ class Attempt:
             try:
                 return await self._ask(upstream, context.items)
             except UpstreamError as error:
-                shorter = context.without_oldest_half() if error.overflow and self._truncates() else None
+                shorter = context.without_oldest_half() if self._may_shorten(error) else None
                 if shorter is None:
                     raise
             context = shorter
             log.info("history_truncated", response_id=self.turn.id, items_before=len(context.before))
 
-    def _truncates(self) -> bool:
-        return bool(self.turn.request.get("truncation") == "auto")
+    def _may_shorten(self, error: UpstreamError) -> bool:
+        # Not in the middle of an answer: the next one would be written on after it.
+        unsaid = self.assembly.fold.next_output_index == 0
+        return error.overflow and unsaid and bool(self.turn.request.get("truncation") == "auto")
 
     async def _ask(self, upstream: Upstream, items: Sequence[Item]) -> None:
         started = not self.turn.logged

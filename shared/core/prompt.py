@@ -65,10 +65,10 @@ def messages(instructions: str | None, items: Sequence[Item]) -> Messages:
     return written
 
 
-def refuse_unsendable(types: Iterable[str]) -> None:
-    """Raise InvalidRequest if there is an item that a model server cannot be told of."""
+def refuse_unsendable(types: Iterable[str], param: str = "input") -> None:
+    """Raise InvalidRequest if there is an item that a model server cannot be told of; `param` is where it came from."""
     for kind in sorted(set(types) - SENDABLE):
-        raise InvalidRequest(f"Items of type '{kind}' cannot be sent to the model server.", "input", "unsupported_item")
+        raise InvalidRequest(f"Items of type '{kind}' cannot be sent to the model server.", param, "unsupported_item")
 
 
 def match_calls(items: Sequence[Item]) -> dict[int, Item]:
@@ -128,26 +128,29 @@ def _message(item: Item) -> dict[str, Any]:
     return {"role": role, "content": _content(item["content"])}
 
 
-def _content(parts: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+def _content(parts: list[Any]) -> str | list[dict[str, Any]]:
     written = [_part(part) for part in parts]
     if all(part["type"] == "text" for part in written):
         return "".join(part["text"] for part in written)
     return written
 
 
-def _part(part: dict[str, Any]) -> dict[str, Any]:
-    match part["type"]:
-        case "input_image":
+def _part(part: Any) -> dict[str, Any]:
+    # A conversation keeps parts as they came: an image may be there by a file's id alone, a text may lack its text.
+    match part:
+        case {"type": "input_image", "image_url": str(url)}:
             detail = {"detail": part["detail"]} if part.get("detail") else {}
-            return {"type": "image_url", "image_url": {"url": part["image_url"]} | detail}
-        case "input_file":
+            return {"type": "image_url", "image_url": {"url": url} | detail}
+        case {"type": "input_file", "file_data": str()}:
             return {"type": "file", "file": {key: part[key] for key in ("filename", "file_data") if part.get(key)}}
-        case "refusal":
-            return {"type": "text", "text": part["refusal"]}
-        case "input_text" | "output_text" | "text":
-            return {"type": "text", "text": part["text"]}
-        case kind:
-            raise InvalidRequest(f"Content of type '{kind}' cannot be sent to the model server.", "input")
+        case {"type": "refusal", "refusal": str(text)} | {
+            "type": "input_text" | "output_text" | "text",
+            "text": str(text),
+        }:
+            return {"type": "text", "text": text}
+        case {"type": str(kind)}:
+            raise InvalidRequest(f"Content of type '{kind[:64]}' cannot be sent to the model server as it is.", "input")
+    raise InvalidRequest("Content without a type cannot be sent to the model server.", "input")
 
 
 def _tool_fields(request: dict[str, Any]) -> dict[str, Any]:

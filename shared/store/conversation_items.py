@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select, update
 
 from shared.core.prompt import CALLS, OUTPUTS
 from shared.errors import InvalidRequest
@@ -11,17 +11,13 @@ from shared.store.conversations import take_positions
 from shared.store.owner_filter import owned
 from shared.store.pages import Listing, Page, PageRequest
 from shared.store.rows import to_text
-from shared.store.tables import ITEM
+from shared.store.tables import IS_TOOL_ITEM, ITEM
 from shared.wire.items import Item
 
 
 def add(connection: Connection, owner: str, conversation_id: str, items: Sequence[Item]) -> None:
     """Append all or none to a conversation that is locked; raises InvalidRequest for an id that is already in it."""
-    present = ids_in(connection, conversation_id, [item["id"] for item in items])
-    for index, item in enumerate(items):
-        if item["id"] in present:
-            where = f"items[{index}].id"
-            raise InvalidRequest(f"'{where}' is already in this conversation.", where, "duplicate_item_id")
+    refuse_known(connection, conversation_id, items, "items")
     first = take_positions(connection, conversation_id, len(items))
     rows = [
         {
@@ -44,17 +40,30 @@ def append_turn(connection: Connection, conversation_id: str, response_id: str) 
     rows = connection.execute(mine).all()
     present = ids_in(connection, conversation_id, [row.id for row in rows])
     fresh = [row.position for row in rows if row.id not in present]
+    if not fresh:
+        return
     first = take_positions(connection, conversation_id, len(fresh))
-    for offset, position in enumerate(fresh):
-        connection.execute(
-            update(ITEM)
-            .where(ITEM.c.position == position)
-            .values(conversation_id=conversation_id, conversation_position=first + offset)
-        )
+    placed = update(ITEM).where(ITEM.c.position == bindparam("item")).values(conversation_position=bindparam("place"))
+    places = [{"item": position, "place": first + offset} for offset, position in enumerate(fresh)]
+    connection.execute(placed.values(conversation_id=conversation_id), places)
+
+
+def refuse_known(connection: Connection, conversation_id: str, items: Sequence[Item], name: str) -> None:
+    """Raise InvalidRequest, naming its place in field `name`, for an item whose id the conversation has already.
+
+    References may point at items of the conversation itself.
+    """
+    present = ids_in(connection, conversation_id, [item["id"] for item in items])
+    for index, item in enumerate(items):
+        if item["id"] in present and item["type"] != "item_reference":
+            where = f"{name}[{index}].id"
+            raise InvalidRequest(f"'{where}' is already in this conversation.", where, "duplicate_item_id")
 
 
 def ids_in(connection: Connection, conversation_id: str, item_ids: Sequence[str]) -> set[str]:
     """Which of these ids the conversation has."""
+    if not item_ids:
+        return set()
     statement = select(ITEM.c.id).where(ITEM.c.conversation_id == conversation_id, ITEM.c.id.in_(item_ids))
     return set(connection.execute(statement).scalars())
 
@@ -79,18 +88,17 @@ def page(connection: Connection, owner: str, conversation_id: str, request: Page
     return listing.page(connection, request, lambda row: str(row.data))
 
 
-def types(connection: Connection, conversation_id: str) -> set[str]:
-    """The types of items that a conversation has."""
-    return set(
-        connection.execute(select(ITEM.c.type).distinct().where(ITEM.c.conversation_id == conversation_id)).scalars()
-    )
+def tool_types(connection: Connection, conversation_id: str) -> set[str]:
+    """The types of items that a conversation has besides messages and reasoning."""
+    statement = select(ITEM.c.type).distinct().where(ITEM.c.conversation_id == conversation_id, IS_TOOL_ITEM)
+    return set(connection.execute(statement).scalars())
 
 
 def calls(connection: Connection, conversation_id: str) -> list[Item]:
     """A conversation's calls and their outputs, in their order."""
     statement = (
         select(ITEM.c.data)
-        .where(ITEM.c.conversation_id == conversation_id, ITEM.c.type.in_(CALLS | OUTPUTS))
+        .where(ITEM.c.conversation_id == conversation_id, IS_TOOL_ITEM, ITEM.c.type.in_(CALLS | OUTPUTS))
         .order_by(ITEM.c.conversation_position)
     )
     return [orjson.loads(data) for data in connection.execute(statement).scalars()]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
+from shared.store.labels import with_labels
 from shared.store.owner_filter import owned
 from shared.store.pages import Listing, Page, PageRequest
 from shared.store.tables import CONVERSATION, ITEM
@@ -44,6 +45,7 @@ def remove(connection: Connection, owner: str, conversation_id: str) -> bool:
     if not lock(connection, owner, conversation_id):
         return False
     in_response = and_(ITEM.c.conversation_id == conversation_id, ITEM.c.response_id.is_not(None))
+    hold_items(connection, in_response)
     connection.execute(update(ITEM).where(in_response).values(conversation_id=None, conversation_position=None))
     connection.execute(delete(CONVERSATION).where(_is(owner, conversation_id)))
     return True
@@ -56,6 +58,11 @@ def lock(connection: Connection, owner: str, conversation_id: str) -> bool:
     """
     statement = select(CONVERSATION.c.position).where(_is(owner, conversation_id)).with_for_update()
     return connection.execute(statement).first() is not None
+
+
+def hold_items(connection: Connection, chosen: ColumnElement[bool]) -> None:
+    """Hold items in the order of their making: who deletes a conversation may meet who deletes its responses."""
+    connection.execute(select(ITEM.c.position).where(chosen).order_by(ITEM.c.position).with_for_update())
 
 
 def take_positions(connection: Connection, conversation_id: str, count: int) -> int:
@@ -72,14 +79,9 @@ def take_positions(connection: Connection, conversation_id: str, count: int) -> 
 
 def page(connection: Connection, owner: str, request: PageRequest, labels: dict[str, str]) -> Page[Conversation]:
     """The owner's conversations that carry all these metadata values."""
-    belongs = and_(owned(CONVERSATION, owner), *with_labels(CONVERSATION.c.metadata, labels))
-    listing = Listing(_COLUMNS, belongs, CONVERSATION.c.id, CONVERSATION.c.position)
+    wanted = with_labels(CONVERSATION.c.metadata, labels)
+    listing = Listing(_COLUMNS, owned(CONVERSATION, owner), CONVERSATION.c.id, CONVERSATION.c.position, wanted)
     return listing.page(connection, request, lambda row: Conversation(*row))
-
-
-def with_labels(metadata: ColumnElement[dict[str, str]], labels: dict[str, str]) -> list[ColumnElement[bool]]:
-    """That a metadata column has each of these values."""
-    return [metadata[key].as_string() == value for key, value in labels.items()]
 
 
 def _is(owner: str, conversation_id: str) -> ColumnElement[bool]:

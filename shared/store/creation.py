@@ -6,13 +6,13 @@ from sqlalchemy import Connection, insert, select
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
-from shared.errors import InvalidRequest, conversation_not_found, previous_response_not_found
-from shared.store import conversation_items, conversations
+from shared.errors import conversation_not_found, previous_response_not_found
+from shared.store import conversations
 from shared.store.database_clock import database_now
 from shared.store.items import chain_is_whole, insert_items
 from shared.store.owner_filter import readable
 from shared.store.rows import to_text
-from shared.store.tables import RESPONSE
+from shared.store.tables import IS_ACTIVE, RESPONSE
 from shared.wire.items import Item
 
 
@@ -28,10 +28,9 @@ def create(
     """Store a queued turn with its input; the id of the turn it waits for, None when it can run at once.
 
     A turn waits for its parent, or for the turn before it in its conversation. Raises RequestError when the
-    conversation, the parent or a link before it is gone, or when the conversation has one of the items.
+    conversation, the parent or a link before it is gone.
     """
     waits_for = _predecessor(connection, owner, turn)
-    _refuse_known_items(connection, turn, items)
     connection.execute(
         insert(RESPONSE).values(
             id=turn.id,
@@ -72,10 +71,10 @@ def _predecessor(connection: Connection, owner: str, turn: Turn) -> str | None:
 def _last_active(connection: Connection, owner: str, conversation_id: str) -> str | None:
     # Held until the new turn is in: turns of a conversation are made and ended one after the other.
     if not conversations.lock(connection, owner, conversation_id):
-        raise conversation_not_found(conversation_id)
+        raise conversation_not_found(conversation_id, "conversation")
     statement = (
         select(RESPONSE.c.id)
-        .where(RESPONSE.c.conversation_id == conversation_id, RESPONSE.c.status.in_(ACTIVE))
+        .where(RESPONSE.c.conversation_id == conversation_id, IS_ACTIVE)
         .order_by(RESPONSE.c.position.desc())
         .limit(1)
     )
@@ -89,13 +88,3 @@ def _active_parent(connection: Connection, owner: str, parent_id: str) -> str | 
     if status is None or not chain_is_whole(connection, owner, parent_id):
         raise previous_response_not_found(parent_id)
     return parent_id if status in ACTIVE else None
-
-
-def _refuse_known_items(connection: Connection, turn: Turn, items: Sequence[Item]) -> None:
-    if turn.conversation_id is None:
-        return
-    known = conversation_items.ids_in(connection, turn.conversation_id, [item["id"] for item in items])
-    for index, item in enumerate(items):
-        if item["id"] in known:
-            where = f"input[{index}].id"
-            raise InvalidRequest(f"'{where}' is already in this conversation.", where, "duplicate_item_id")

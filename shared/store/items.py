@@ -57,9 +57,9 @@ def own(connection: Connection, owner: str, response_id: str) -> list[Item]:
 
 
 def calls(connection: Connection, owner: str, response_id: str) -> list[Item]:
-    """The calls and their outputs in the chain that ends with `response_id`."""
+    """The calls, their outputs and the references, to whatever it be, in the chain that ends with `response_id`."""
     chain = _ancestry(owner, response_id)
-    kinds = ITEM.c.type.in_(CALLS | OUTPUTS)
+    kinds = ITEM.c.type.in_(CALLS | OUTPUTS | {"item_reference"})
     rows = connection.execute(select(ITEM.c.data).join(chain, ITEM.c.response_id == chain.c.id).where(kinds))
     return [orjson.loads(data) for data in rows.scalars()]
 
@@ -79,6 +79,8 @@ def input_page(connection: Connection, owner: str, response_id: str, request: Pa
 
 def find(connection: Connection, owner: str, item_ids: Sequence[str]) -> dict[str, Item]:
     """The owner's items with these ids, the newest of each: what references point at."""
+    if not item_ids:
+        return {}
     in_store = or_(ITEM.c.conversation_id.is_not(None), RESPONSE.c.store)
     statement = (
         select(ITEM.c.id, ITEM.c.data)

@@ -30,18 +30,22 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is listed: the entries' columns, who belongs to it, and the order of their positions."""
+    """What is listed: the entries' columns, who belongs to it, and the order of their positions.
+
+    `wanted` leaves out entries for now, such as by a status: a cursor stays good when its entry has changed.
+    """
 
     columns: Sequence[ColumnElement[Any]]
     belongs: ColumnElement[bool]
     id: ColumnElement[str]
     position: ColumnElement[int]
+    wanted: Sequence[ColumnElement[bool]] = ()
 
     def page(
         self, connection: Connection, request: PageRequest, entry: Callable[[Row[*tuple[Any, ...]]], T]
     ) -> Page[T]:
         """One page; raises InvalidRequest for a cursor that is not in the listing."""
-        statement = select(*self.columns).where(self.belongs)
+        statement = select(*self.columns).where(self.belongs, *self.wanted)
         if request.after is not None:
             statement = statement.where(self._beyond(connection, request.after, request.descending))
         return _fetch(connection, statement.order_by(self._order(request.descending)), request.limit, entry)

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, and_, delete, func, select, update
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
-from shared.store.conversations import with_labels
+from shared.store.conversations import hold_items
 from shared.store.database_clock import database_now
+from shared.store.labels import with_labels
 from shared.store.owner_filter import owned, readable
 from shared.store.pages import Listing, Page, PageRequest
 from shared.store.rows import TURN_COLUMNS, to_turn
@@ -57,6 +58,7 @@ def remove(connection: Connection, owner: str, response_id: str) -> bool:
 def erase(connection: Connection, response_ids: Sequence[str]) -> None:
     """Erase these responses, whoever owns them, with all that is theirs alone."""
     shared = and_(ITEM.c.response_id.in_(response_ids), ITEM.c.conversation_id.is_not(None))
+    hold_items(connection, shared)
     connection.execute(update(ITEM).where(shared).values(response_id=None))
     connection.execute(delete(RESPONSE).where(RESPONSE.c.id.in_(response_ids)))
 
@@ -71,12 +73,13 @@ def page(
     conversation_id: str | None,
 ) -> Page[Stored]:
     """The owner's stored responses that match everything given."""
-    belongs = [owned(RESPONSE, owner), RESPONSE.c.store, *with_labels(RESPONSE.c.metadata, labels)]
+    belongs = and_(owned(RESPONSE, owner), RESPONSE.c.store)
+    wanted = with_labels(RESPONSE.c.metadata, labels)
     if status is not None:
-        belongs.append(RESPONSE.c.status == status)
+        wanted.append(RESPONSE.c.status == status)
     if conversation_id is not None:
-        belongs.append(RESPONSE.c.conversation_id == conversation_id)
-    listing = Listing((*TURN_COLUMNS, RESPONSE.c.body), and_(*belongs), RESPONSE.c.id, RESPONSE.c.position)
+        wanted.append(RESPONSE.c.conversation_id == conversation_id)
+    listing = Listing((*TURN_COLUMNS, RESPONSE.c.body), belongs, RESPONSE.c.id, RESPONSE.c.position, wanted)
     return listing.page(connection, request, lambda row: Stored(to_turn(row), row.body))
 
 

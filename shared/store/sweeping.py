@@ -86,7 +86,9 @@ def purge(connection: Connection, *, older_than_seconds: float, limit: int) -> i
     leaf = not_(select(child.c.id).where(child.c.previous_response_id == RESPONSE.c.id).exists())
     old = RESPONSE.c.ended_at < database_now() - older_than_seconds
     chosen = select(RESPONSE.c.id).where(old, leaf).order_by(RESPONSE.c.ended_at).limit(limit).with_for_update()
-    response_ids = connection.execute(chosen).scalars().all()
+    held = connection.execute(chosen).scalars().all()
+    # Asked again, now that nobody can go on from them: somebody may have, while the locks were waited for.
+    response_ids = connection.execute(select(RESPONSE.c.id).where(RESPONSE.c.id.in_(held), leaf)).scalars().all()
     erase(connection, response_ids)
     return len(response_ids)
 

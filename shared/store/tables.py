@@ -28,6 +28,11 @@ NAMING = {
 SQLModel.metadata = MetaData(naming_convention=NAMING)
 
 
+# Spelled out in the statements too: a database uses a partial index only where it sees the very same words.
+IS_ACTIVE = text("status IN ('queued', 'in_progress')")
+IS_TOOL_ITEM = text("type NOT IN ('message', 'reasoning')")
+
+
 def _position() -> Column[int]:
     # SQLite counts up by itself only for a column of exactly this type.
     return Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
@@ -74,8 +79,15 @@ class ResponseRow(SQLModel, table=True):
             "ix_response_active",
             "status",
             "lease_until",
-            postgresql_where=text("status IN ('queued', 'in_progress')"),
-            sqlite_where=text("status IN ('queued', 'in_progress')"),
+            postgresql_where=IS_ACTIVE,
+            sqlite_where=IS_ACTIVE,
+        ),
+        Index(
+            "ix_response_conversation_id_active",
+            "conversation_id",
+            "position",
+            postgresql_where=IS_ACTIVE,
+            sqlite_where=IS_ACTIVE,
         ),
         Index(
             "ix_response_erase_at",
@@ -129,6 +141,14 @@ class ItemRow(SQLModel, table=True):
         UniqueConstraint("conversation_id", "id"),
         Index(None, "response_id", "position"),
         Index(None, "conversation_id", "conversation_position"),
+        Index(
+            "ix_item_conversation_id_tools",
+            "conversation_id",
+            "conversation_position",
+            "type",
+            postgresql_where=IS_TOOL_ITEM,
+            sqlite_where=IS_TOOL_ITEM,
+        ),
         Index(None, "owner", "id"),
     )
 

@@ -14,6 +14,8 @@ _KNOWN_METADATA = {
     "sqlite": "UPDATE response SET metadata = coalesce(json_extract(request, '$.metadata'), '{}')",
     "postgresql": "UPDATE response SET metadata = coalesce(request::jsonb -> 'metadata', '{}')",
 }
+_IS_ACTIVE = sa.text("status IN ('queued', 'in_progress')")
+_IS_TOOL_ITEM = sa.text("type NOT IN ('message', 'reasoning')")
 _METADATA = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
@@ -43,6 +45,13 @@ def upgrade() -> None:
             ["conversation_id", "conversation_position"],
             unique=False,
         )
+        batch_op.create_index(
+            "ix_item_conversation_id_tools",
+            ["conversation_id", "conversation_position", "type"],
+            unique=False,
+            postgresql_where=_IS_TOOL_ITEM,
+            sqlite_where=_IS_TOOL_ITEM,
+        )
         batch_op.create_index(batch_op.f("ix_item_owner_id"), ["owner", "id"], unique=False)
         batch_op.create_unique_constraint(batch_op.f("uq_item_conversation_id_id"), ["conversation_id", "id"])
         batch_op.create_foreign_key(
@@ -59,12 +68,20 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_response_conversation_id_position"), ["conversation_id", "position"], unique=False
         )
+        batch_op.create_index(
+            "ix_response_conversation_id_active",
+            ["conversation_id", "position"],
+            unique=False,
+            postgresql_where=_IS_ACTIVE,
+            sqlite_where=_IS_ACTIVE,
+        )
     op.execute(_KNOWN_METADATA[op.get_context().dialect.name])
 
 
 def downgrade() -> None:
     """Undo."""
     with op.batch_alter_table("response", schema=None) as batch_op:
+        batch_op.drop_index("ix_response_conversation_id_active")
         batch_op.drop_index(batch_op.f("ix_response_conversation_id_position"))
         batch_op.drop_column("metadata")
         batch_op.drop_column("conversation_id")
@@ -73,6 +90,7 @@ def downgrade() -> None:
         batch_op.drop_constraint(batch_op.f("fk_item_conversation_id_conversation"), type_="foreignkey")
         batch_op.drop_constraint(batch_op.f("uq_item_conversation_id_id"), type_="unique")
         batch_op.drop_index(batch_op.f("ix_item_owner_id"))
+        batch_op.drop_index("ix_item_conversation_id_tools")
         batch_op.drop_index(batch_op.f("ix_item_conversation_id_conversation_position"))
         batch_op.alter_column("direction", existing_type=sa.VARCHAR(), nullable=False)
         batch_op.alter_column("response_id", existing_type=sa.VARCHAR(), nullable=False)
