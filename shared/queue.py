@@ -6,6 +6,8 @@ from typing import Any
 
 import structlog
 from celery import Celery
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
 from kombu.entity import Queue
 
 from shared import clock
@@ -25,6 +27,17 @@ _SOCKET_SECONDS = 2.0
 log = structlog.get_logger()
 
 
+class _BrokerConnection(Connection):
+    """Looks for a lost broker every second; kombu's own pauses grow to half a minute."""
+
+    def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
+        return super().ensure_connection(*args, interval_start=1, interval_step=0, **kwargs)  # type: ignore[no-untyped-call]
+
+
+class _Amqp(AMQP):  # type: ignore[misc]  # Celery is partly typed
+    Connection = _BrokerConnection
+
+
 def queue_of(service_tier: str) -> str:
     """The queue that a service tier's turns go to."""
     return _QUEUE_OF_TIER.get(service_tier, DEFAULT)
@@ -36,7 +49,7 @@ def celery_app(settings: Settings) -> Celery:
     Messages are acknowledged before the task runs and never retried: a lost turn is found by its lease in SQL, not by
     the broker (with late acks a restart of Redis ends the worker, and the visibility timeout runs long turns twice).
     """
-    app = Celery("turnstone", broker=settings.broker, set_as_current=False)
+    app = Celery("turnstone", broker=settings.broker, amqp=_Amqp, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         broker_connection_max_retries=None,
@@ -71,6 +84,7 @@ class Dispatcher:
     def __init__(self, settings: Settings) -> None:
         self._app = celery_app(settings)
         self._app.conf.broker_transport_options |= {
+            "max_retries": 0,  # the breaker and the sweeper try again
             "socket_timeout": _SOCKET_SECONDS,
             "socket_connect_timeout": _SOCKET_SECONDS,
         }
@@ -90,7 +104,8 @@ class Dispatcher:
         """How many messages wait in the broker; raises as the broker does."""
         with self._app.connection_for_read() as connection:
             channel = connection.default_channel
-            return sum(channel.queue_declare(name, passive=True).message_count for name in QUEUES)
+            # Not a passive declaration: kombu looks for the list without our prefix, and finds no empty one.
+            return sum(channel.queue_declare(name).message_count for name in QUEUES)
 
     def close(self) -> None:
         """Send what waits, then stop; waits at most a few seconds."""
