@@ -16,7 +16,7 @@ from shared.core.turn_status import Status
 from shared.store import attempts, creation
 from shared.store.database_clock import database_now
 from shared.store.engine import Database
-from shared.store.tables import ITEM, JOURNAL, RESPONSE
+from shared.store.tables import CONVERSATION, ITEM, JOURNAL, RESPONSE
 from shared.wire.items import Item
 from shared.wire.response import ResponseBody
 
@@ -124,7 +124,7 @@ def row(database: Database, response_id: str) -> RowMapping:
 def everything(database: Database) -> list[list[tuple[Any, ...]]]:
     """Every row of every table: what must not change when something must not happen."""
     with database.read() as connection:
-        statements = (select(table).order_by(*table.primary_key) for table in (RESPONSE, ITEM, JOURNAL))
+        statements = (select(table).order_by(*table.primary_key) for table in (RESPONSE, ITEM, JOURNAL, CONVERSATION))
         return [[tuple(found) for found in connection.execute(statement)] for statement in statements]
 
 
