@@ -67,12 +67,13 @@ def delete(database: Database, conversation_id: str, owner: str = OWNER) -> bool
         return conversations.remove(connection, owner, conversation_id)
 
 
-def end(database: Database, turn: Turn, status: Status, output: Sequence[Item] = ()) -> list[str]:
-    """End a claimed turn as its worker does; the ids of the turns let go."""
+def end(database: Database, turn: Turn, status: Status, output: Sequence[Item] = ()) -> list[str] | None:
+    """End a claimed turn as its worker does; the ids of the turns let go, None when the turn was lost."""
     outcome = Outcome(status, NOW)
     with database.write() as connection:
         body = body_of(turn, output, outcome)
-        assert attempts.finish(connection, (turn.id, turn.attempt), turn, body, outcome, None)
+        if not attempts.finish(connection, (turn.id, turn.attempt), turn, body, outcome, None):
+            return None
         return [released.id for released in attempts.release_waiting(connection, turn.id)]
 
 
