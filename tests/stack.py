@@ -123,15 +123,24 @@ class ApiProcess(Process):
 class WorkerProcess(Process):
     """One Celery worker."""
 
-    def __init__(self, number: int, environment: Mapping[str, str], directory: Path) -> None:
-        super().__init__(f"worker-{number}", commands.worker_command(f"worker-{number}"), environment, directory)
+    def __init__(
+        self,
+        number: int,
+        environment: Mapping[str, str],
+        directory: Path,
+        command: Callable[[str], list[str]] = commands.worker_command,
+    ) -> None:
+        super().__init__(f"worker-{number}", command(f"worker-{number}"), environment, directory)
 
     def _is_ready(self) -> bool:
         return " ready." in self.said
 
 
 class Stack:
-    """The whole service over the given Redis, database and upstream. `settings` are names without the prefix."""
+    """The whole service over the given Redis, database and upstream. `settings` are names without the prefix.
+
+    `worker_command` makes a worker's command line from its name: faults are wired into it there.
+    """
 
     def __init__(
         self,
@@ -144,6 +153,7 @@ class Stack:
         apis: int = 2,
         workers: int = 1,
         settings: Mapping[str, object] | None = None,
+        worker_command: Callable[[str], list[str]] = commands.worker_command,
     ) -> None:
         given: dict[str, object] = {
             "DATA_DIR": directory / "data",
@@ -158,7 +168,9 @@ class Stack:
         self.directory = directory
         self.environment = rest | ours
         self.apis = [ApiProcess(number, self.environment, directory) for number in range(1, apis + 1)]
-        self.workers = [WorkerProcess(number, self.environment, directory) for number in range(1, workers + 1)]
+        self.workers = [
+            WorkerProcess(number, self.environment, directory, worker_command) for number in range(1, workers + 1)
+        ]
 
     @property
     def processes(self) -> list[Process]:
