@@ -92,11 +92,13 @@ def pair_calls(items: Sequence[Item]) -> dict[int, int]:
     for index, item in enumerate(items):
         if item["type"] in CALLS:
             waiting[item["call_id"]].append(index)
-    return {_take_call(waiting, item["call_id"]): index for index, item in enumerate(items) if item["type"] in OUTPUTS}
+    return {
+        _take_call(waiting, item.get("call_id")): index for index, item in enumerate(items) if item["type"] in OUTPUTS
+    }
 
 
-def _take_call(waiting: dict[str, deque[int]], call_id: str) -> int:
-    if not waiting[call_id]:
+def _take_call(waiting: dict[str, deque[int]], call_id: str | None) -> int:
+    if call_id is None or not waiting[call_id]:
         raise InvalidRequest(f"No tool call found for function call output with call_id {call_id}.", "input")
     return waiting[call_id].popleft()
 

@@ -142,6 +142,12 @@ class StoredMessage(Open):
     status: ItemStatus | None = None
 
 
+class StoredOutput(FunctionCallOutput):
+    """A function's output as a conversation may hold it: the published API also knows some of no call."""
+
+    call_id: CallId | None = None  # type: ignore[assignment]  # wider than a turn's
+
+
 class StoredItem(Open):
     """An item that is kept and read back as it came: the tool it belongs to is not run here."""
 
@@ -191,6 +197,7 @@ _KEPT_ONLY = (
 CONVERSATION_ITEMS: dict[str, type[Open]] = {
     **TURN_ITEMS,
     "message": StoredMessage,
+    "function_call_output": StoredOutput,
     **dict.fromkeys(_KEPT_ONLY, StoredItem),
 }
 
