@@ -54,6 +54,11 @@ class Postgres:
         """End it; the data stays."""
         self._server.stop()
 
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._directory / ".s.PGSQL.5432"
+
     def url(self, database: str = "postgres") -> str:
         """The URL of one of its databases."""
         return f"postgresql://postgres@/{database}?host={self._directory}"

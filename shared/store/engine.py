@@ -13,6 +13,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 POOL_WAIT_SECONDS = 5
 _SQLITE_BUSY_SECONDS = 5
 _IDLE_TRANSACTION_SECONDS = 30
+_READ_ONLY = "25006"
+
+# A server that has vanished is noticed within seconds, not when TCP gives up.
+_POSTGRES_LINE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 
 # What a database outage looks like, from the pool, the driver or the server.
 OUTAGE = (OperationalError, InterfaceError, PoolTimeout)
@@ -44,7 +54,14 @@ class Database:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database could not be asked, so that asking again may help."""
-    return isinstance(error, OUTAGE) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or _is_read_only(error)):
+        return True
+    return isinstance(error, OUTAGE)
+
+
+def _is_read_only(error: DBAPIError) -> bool:
+    # A Postgres that stands by, or was told to take no writes; in SQLite it is an OperationalError anyway.
+    return getattr(error.orig, "sqlstate", None) == _READ_ONLY
 
 
 def _create_engine(url: str, pool_size: int) -> Engine:
@@ -53,6 +70,8 @@ def _create_engine(url: str, pool_size: int) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     # hide_parameters: an error message must never carry a prompt.
     options: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size, "max_overflow": 0}
+    if _is_server(parsed.drivername):
+        options["connect_args"] = {name: value for name, value in _POSTGRES_LINE.items() if name not in parsed.query}
     engine = create_engine(
         parsed, pool_timeout=POOL_WAIT_SECONDS, pool_pre_ping=_is_server(parsed.drivername), **options
     )

@@ -4,6 +4,7 @@ Runs as a thread in every worker and API process, any number of them at once: ea
 not travel through the broker, since it must work while the broker is down.
 """
 
+import math
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -41,7 +42,7 @@ class Sweeper:
         self._running_seconds = settings.turn_seconds + 2 * settings.lease_seconds
         self._keep_seconds = settings.retention_days and settings.retention_days * _DAY_SECONDS
         self._last_contact = clock.monotonic()
-        self._judge_from = 0.0
+        self._outage_over = -math.inf
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
         self._thread.start()
@@ -54,16 +55,14 @@ class Sweeper:
     def sweep(self) -> None:
         """Look once for everything; raises as the database does."""
         self._change(responses.erase_due)
-        self._note_contact()
         self._change(idempotency.forget_old)
         if self._keep_seconds:
             self._change(sweeping.purge, older_than_seconds=self._keep_seconds, limit=_AT_ONCE)
         self._dispatch("waiting_turn_released", self._change(sweeping.release_orphans))
         self._resend_silent()
-        if clock.monotonic() >= self._judge_from:
-            self._end_abandoned()
-            self._end_over_age()
-            self._recover_lost()
+        self._end_abandoned()
+        self._end_over_age()
+        self._recover_lost()
 
     def _run(self) -> None:
         while not self._stop.wait(self._sweep_seconds):
@@ -76,7 +75,7 @@ class Sweeper:
         # Nobody could renew while the database was away: a lease that ran out meanwhile says nothing about its worker.
         now = clock.monotonic()
         if now - self._last_contact > self._lease_seconds / 2 + self._sweep_seconds:
-            self._judge_from = now + self._lease_seconds
+            self._outage_over = now
         self._last_contact = now
 
     def _resend_silent(self) -> None:
@@ -96,23 +95,25 @@ class Sweeper:
 
     def _end_abandoned(self) -> None:
         """Nobody waits for a foreground turn whose API process has died."""
-        for turn in self._read(api_processes.abandoned, unseen_seconds=_UNSEEN_SECONDS, limit=_AT_ONCE):
+        for turn in self._judge(
+            api_processes.abandoned, after_seconds=_UNSEEN_SECONDS, unseen_seconds=_UNSEEN_SECONDS, limit=_AT_ONCE
+        ):
             if self._ender.end(turn, "cancelled"):
                 log.warning("abandoned_turn_cancelled", response_id=turn.id)
 
     def _end_over_age(self) -> None:
         limits = {"queued_seconds": self._queued_seconds, "running_seconds": self._running_seconds}
-        for turn in self._read(sweeping.over_age, limit=_AT_ONCE, **limits):
+        for turn in self._judge(sweeping.over_age, limit=_AT_ONCE, **limits):
             if self._ender.end(turn, "failed", _OVER_AGE):
                 log.warning("over_age_turn_failed", response_id=turn.id, status=turn.status)
 
     def _recover_lost(self) -> None:
-        restartable = self._change(sweeping.restartable, older_than_seconds=self._lease_seconds, limit=_AT_ONCE)
+        restartable = self._judge(sweeping.restartable, older_than_seconds=self._lease_seconds, limit=_AT_ONCE)
         self._dispatch("turn_restarted", restartable)
-        for turn in self._read(sweeping.lost, limit=_AT_ONCE):
+        for turn in self._judge(sweeping.lost, limit=_AT_ONCE):
             if self._ender.end_lost(turn, _LOST):
                 log.warning("lost_turn_failed", response_id=turn.id, attempt=turn.attempt)
-        for turn in self._change(sweeping.adopt_dead_enders, lease_seconds=self._lease_seconds):
+        for turn in self._judge(sweeping.adopt_dead_enders, lease_seconds=self._lease_seconds):
             self._ender.resume(turn, _LOST if turn.ending == "failed" else None)
             log.warning("end_resumed", response_id=turn.id, ending=turn.ending)
 
@@ -121,8 +122,19 @@ class Sweeper:
             log.warning(event, response_id=turn.id, attempt=turn.attempt)
             self._dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
 
+    def _judge(self, query: Callable[..., list[Turn]], *, after_seconds: float = 0.0, **kwargs: object) -> list[Turn]:
+        """Turns that are lost by the clock; none within a lease, or `after_seconds`, of a database outage.
+
+        Asked in a transaction that writes, once it has begun: where it had to wait, so had the renewals.
+        """
+        with self._database.write() as connection:
+            self._note_contact()
+            quiet_seconds = max(self._lease_seconds, after_seconds)
+            return query(connection, **kwargs) if clock.monotonic() >= self._outage_over + quiet_seconds else []
+
     def _change(self, change: Callable[..., T], *args: object, **kwargs: object) -> T:
         with self._database.write() as connection:
+            self._note_contact()
             return change(connection, *args, **kwargs)
 
     def _read(self, query: Callable[..., T], **kwargs: object) -> T:

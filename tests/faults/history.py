@@ -52,6 +52,11 @@ class Follower:
             self._raise()
             return list(self.events)
 
+    def stays_open(self, seconds: float) -> None:
+        """For so long, the stream does not end."""
+        with self._grown:
+            assert not self._grown.wait_for(lambda: self._over, seconds), self.events[-1]
+
     def end(self, seconds: float = SECONDS) -> list[Event]:
         """All events, at the end."""
         self._thread.join(seconds)
