@@ -1,12 +1,12 @@
 """Around every request: an id in the answer and the logs, and an envelope for whatever nothing else caught."""
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
 from shared import ids
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, NotFound
 
 
 class RequestContext:
@@ -45,5 +45,10 @@ class RequestContext:
 
 def _refuse_nul(scope: Scope) -> None:
     """No id or cursor holds U+0000, and Postgres cannot even be asked for one."""
-    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
-        raise InvalidRequest("The URL holds the character U+0000.", code="invalid_value")
+    if "\x00" in scope["path"]:
+        raise NotFound("There is no such path on this server.")
+    if b"%00" not in scope["query_string"]:
+        return
+    for name, value in QueryParams(scope["query_string"]).multi_items():
+        if "\x00" in name + value:
+            raise InvalidRequest(f"'{name[:64]}' holds the character U+0000.", name[:64], "invalid_value")

@@ -1,8 +1,8 @@
 """HTTP as bytes: answers chunk by chunk as they were sent, streams that are dropped at any byte.
 
-    with RawStream.post(stack.url(), "/responses", {"input": …, "stream": True}) as stream:
-        first = stream.next_event()
-        for event in stream.events(): …          # to the end of the body
+with RawStream.post(stack.url(), "/responses", {"input": …, "stream": True}) as stream:
+    first = stream.next_event()
+    for event in stream.events(): …          # to the end of the body
 """
 
 import json
@@ -53,6 +53,10 @@ class RawStream:
         if self.headers.get("transfer-encoding") == "chunked":
             return b"".join(self.chunks())
         return self._reader.read(int(self.headers.get("content-length", "0")))
+
+    def json(self) -> Any:
+        """The whole body, parsed."""
+        return json.loads(self.body())
 
     def raw_events(self) -> Iterator[bytes]:
         """Frames (event or comment) as they come; `[DONE]` is the last."""

@@ -1,7 +1,6 @@
 """The service as its users meet it: two API processes, a worker, real Redis, on SQLite and on Postgres."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import httpx2

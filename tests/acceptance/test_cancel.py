@@ -133,8 +133,7 @@ def test_a_cancel_that_races_with_the_end_gives_one_answer_for_ever(
         try:
             told = client.responses.cancel(turn.id).status
         except BadRequestError as refused:
-            assert "Cannot cancel a completed response." in refused.message
-            told = "completed"
+            told = "completed" if "Cannot cancel a completed response." in refused.message else refused.message
         assert ended(client, turn.id).status == told
 
 
@@ -154,7 +153,9 @@ def test_cancelling_what_has_ended_is_a_400(
     assert client.responses.retrieve(turn.id) == turn
 
 
-def test_cancelling_a_foreground_turn_is_a_400(stack: Stack, client: OpenAI, upstream: ScriptedUpstream, topic: str) -> None:
+def test_cancelling_a_foreground_turn_is_a_400(
+    stack: Stack, client: OpenAI, upstream: ScriptedUpstream, topic: str
+) -> None:
     """Running and ended alike; and it runs on."""
     script_gated(upstream, topic)
     with RawStream.post(stack.url(), "/responses", {"model": "m", "input": topic, "stream": True}) as stream:

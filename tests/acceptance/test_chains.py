@@ -57,9 +57,7 @@ def test_a_follow_up_on_a_running_parent_waits_and_has_its_full_answer(
     """R9."""
     script_gated(upstream, f"parent {topic}")
     parent = client.responses.create(model="m", input=f"parent {topic}", background=True)
-    child = other.responses.create(
-        model="m", input=f"child {topic}", previous_response_id=parent.id, background=True
-    )
+    child = other.responses.create(model="m", input=f"child {topic}", previous_response_id=parent.id, background=True)
     upstream.wait_at(f"parent {topic}")
     assert client.responses.retrieve(child.id).status == "queued"
     assert upstream.calls_with(f"child {topic}") == []
@@ -80,9 +78,7 @@ def test_a_waiting_foreground_follow_up_is_answered_when_the_parent_has_ended(
     parent = client.responses.create(model="m", input=f"parent {topic}", background=True)
     upstream.wait_at(f"parent {topic}")
     with ThreadPoolExecutor() as pool:
-        asked = pool.submit(
-            client.responses.create, model="m", input=f"child {topic}", previous_response_id=parent.id
-        )
+        asked = pool.submit(client.responses.create, model="m", input=f"child {topic}", previous_response_id=parent.id)
         upstream.open(f"parent {topic}")
         child = asked.result(20)
     assert child.output_text == f"child {topic}"

@@ -62,9 +62,7 @@ def test_a_refusal_is_a_part_of_its_own_kind(ask: Any) -> None:
     assert turn.stored["status"] == "completed"
 
 
-@pytest.mark.parametrize(
-    ("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
-)
+@pytest.mark.parametrize(("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
 def test_an_answer_cut_short_is_incomplete_and_keeps_what_was_said(ask: Any, finish: str, reason: str) -> None:
     """R11: `incomplete` is really produced."""
     turn = ask("The beg", finish=finish)

@@ -1,6 +1,5 @@
 """The bytes of answers and streams: headers, framing, order and the fields every client relies on."""
 
-import json
 from typing import Any
 
 import httpx2
@@ -125,7 +124,7 @@ def test_every_lifecycle_event_and_the_stored_response_have_the_full_shape(stack
     for snapshot in snapshots:
         assert_shape(snapshot)
     with RawStream.get(stack.url(), f"/responses/{snapshots[0]['id']}") as stored:
-        assert json.loads(stored.body()) == snapshots[-1]
+        assert stored.json() == snapshots[-1]
     assert len({snapshot["created_at"] for snapshot in snapshots}) == 1
 
 
@@ -199,7 +198,7 @@ def test_every_answer_names_its_request(stack: Stack, path: str) -> None:
 
 def test_readyz_tells_of_database_and_redis(stack: Stack) -> None:
     with RawStream.get(stack.url(), "//readyz") as answered:
-        assert json.loads(answered.body()) == {"status": "ok", "database": True, "redis": True}
+        assert answered.json() == {"status": "ok", "database": True, "redis": True}
 
 
 def test_get_as_a_stream_only_when_asked_to_by_the_query(http: httpx2.Client, topic: str) -> None:

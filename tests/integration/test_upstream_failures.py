@@ -108,7 +108,8 @@ OVERFLOW = "The input is too long for the context window of the upstream model."
 )
 def test_lasting_trouble_is_told_at_once(server: ScriptedUpstream, reply: Reply, message: str, code: str) -> None:
     server.script("x", [reply])
-    assert run(client(server), asking("x")).error == UpstreamError(message, code=code)
+    expected = UpstreamError(message, code=code, overflow=message == OVERFLOW)
+    assert run(client(server), asking("x")).error == expected
     assert len(server.calls) == 1
 
 
