@@ -22,7 +22,8 @@ def claim(connection: Connection, owner: str, key: str, digest: str, made_id: st
     """
     values = {"owner": owner, "key": key, "digest": digest, "made_id": made_id, "created_at": database_now()}
     insert = _INSERT[connection.dialect.name](IDEMPOTENCY).values(**values).on_conflict_do_nothing()
-    if connection.execute(insert).rowcount == 1:
+    # Not the row count, which SQLAlchemy does not keep for an INSERT.
+    if connection.execute(insert.returning(IDEMPOTENCY.c.made_id)).first() is not None:
         return None
     bound = select(IDEMPOTENCY.c.digest, IDEMPOTENCY.c.made_id)
     row = connection.execute(bound.where(IDEMPOTENCY.c.owner == owner, IDEMPOTENCY.c.key == key)).one()

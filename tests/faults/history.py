@@ -1,10 +1,16 @@
 """What a client saw of a turn: every event, over all the connections that it took."""
 
+import contextlib
+import socket
 import threading
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from tests.raw_http import RawStream
+import httpx2
+
+from tests.raw_http import parse_frame
+from tests.stack import eventually
 
 Event = dict[str, Any]
 
@@ -18,25 +24,25 @@ class Follower:
     A client as the documents ask for it: after a broken connection it resumes after the last number it has seen.
     """
 
-    def __init__(self, urls: Sequence[str], stream: RawStream) -> None:
+    def __init__(self, urls: Sequence[str], method: str, path: str, body: dict[str, Any] | None) -> None:
         self.events: list[Event] = []
         self.resumed = 0
         self._urls = urls
         self._grown = threading.Condition()
         self._failure: BaseException | None = None
         self._over = False
-        self._thread = threading.Thread(target=self._run, args=(stream,), name="follower", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(method, path, body), name="follower", daemon=True)
         self._thread.start()
 
     @classmethod
     def post(cls, urls: Sequence[str], body: dict[str, Any]) -> "Follower":
         """Make a turn with a stream and follow it."""
-        return cls(urls, RawStream.post(urls[0], "/responses", body | {"stream": True}))
+        return cls(urls, "POST", "/responses", body | {"stream": True})
 
     @classmethod
     def get(cls, urls: Sequence[str], response_id: str) -> "Follower":
         """Follow a turn that is there."""
-        return cls(urls, RawStream.get(urls[0], f"/responses/{response_id}?stream=true"))
+        return cls(urls, "GET", f"/responses/{response_id}?stream=true", None)
 
     @property
     def response_id(self) -> str:
@@ -69,9 +75,13 @@ class Follower:
         if self._failure is not None:
             raise self._failure
 
-    def _run(self, stream: RawStream) -> None:
+    def _run(self, method: str, path: str, body: dict[str, Any] | None) -> None:
         try:
-            self._follow(stream)
+            with httpx2.Client(timeout=SECONDS) as http:
+                ended = self._take(http, method, self._urls[0] + path, body)
+                while not ended:
+                    self.resumed += 1
+                    ended = self._resume(http)
         except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
             self._failure = error
         finally:
@@ -79,32 +89,43 @@ class Follower:
                 self._over = True
                 self._grown.notify_all()
 
-    def _follow(self, stream: RawStream) -> None:
-        turn = 0
-        while not self._take(stream):
-            turn += 1
-            self.resumed += 1
-            last = self.events[-1]["sequence_number"]
-            path = f"/responses/{self.events[0]['response']['id']}?stream=true&starting_after={last}"
-            stream = self._reopen(turn, path)
-
-    def _reopen(self, turn: int, path: str) -> RawStream:
+    def _resume(self, http: httpx2.Client) -> bool:
+        """Go on where the last connection broke off, on whichever process takes it; whether the end came."""
+        last = self.events[-1]["sequence_number"]
+        path = f"/responses/{self.events[0]['response']['id']}?stream=true&starting_after={last}"
         for offset in range(len(self._urls)):
-            try:
-                return RawStream.get(self._urls[(turn + offset) % len(self._urls)], path)
-            except ConnectionError:
-                continue
-        raise ConnectionError("no API process takes connections")
+            with contextlib.suppress(httpx2.ConnectError):
+                return self._take(http, "GET", self._urls[(self.resumed + offset) % len(self._urls)] + path, None)
+        return not eventually(lambda: any(map(accepts, self._urls)), SECONDS, "an API process")
 
-    def _take(self, stream: RawStream) -> bool:
+    def _take(self, http: httpx2.Client, method: str, url: str, body: dict[str, Any] | None) -> bool:
         """Read a connection to its end; whether the turn's end was in it."""
-        with stream:
-            assert stream.status == 200, stream.body()
-            try:
-                for event in stream.events():
-                    with self._grown:
-                        self.events.append(event)
-                        self._grown.notify_all()
-            except (ConnectionError, ValueError):  # a chunk that breaks off
-                pass
+        try:
+            with http.stream(method, url, json=body) as answer:
+                if answer.status_code != 200:
+                    answer.read()
+                    raise AssertionError(f"{answer.status_code}: {answer.text}")
+                self._read(answer)
+        except httpx2.ConnectError:
+            raise
+        except httpx2.TransportError:
+            if not self.events:
+                raise
         return bool(self.events) and self.events[-1]["type"] in TERMINAL
+
+    def _read(self, answer: httpx2.Response) -> None:
+        ahead = b""
+        for chunk in answer.iter_raw():
+            *frames, ahead = (ahead + chunk).split(b"\n\n")
+            events = [parse_frame(frame) for frame in frames if frame.startswith(b"event: ")]
+            with self._grown:
+                self.events += events
+                self._grown.notify_all()
+
+
+def accepts(url: str) -> bool:
+    """Whether a process takes connections."""
+    address = urlsplit(url)
+    with contextlib.suppress(OSError), socket.create_connection((address.hostname, address.port), timeout=1):
+        return True
+    return False

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import psutil
+from sqlalchemy import text
 
 from shared.store.engine import Database
 from tests.acceptance.turns import ACTIVE
@@ -83,6 +84,11 @@ class Site:
 
     def row(self, response_id: str) -> Any:
         return checker.row(self.database, response_id)
+
+    def ids(self, where: str) -> list[str]:
+        """The turns whose rows are so, in the order of their acceptance."""
+        with self.database.read() as connection:
+            return list(connection.execute(text(f"SELECT id FROM response WHERE {where} ORDER BY position")).scalars())
 
     # -- faults ---------------------------------------------------------------------------------------------
 
