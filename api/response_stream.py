@@ -79,12 +79,9 @@ def last_event_id(request: Request, starting_after: int | None) -> int:
 
 
 def _observed(connection: Connection, owner: str, response_id: str) -> Turn | None:
+    responses.observe(connection, owner, response_id)
     stored = responses.get(connection, owner, response_id)
-    if stored is None:
-        return None
-    if not stored.turn.terminal:
-        responses.observe(connection, response_id)
-    return stored.turn
+    return stored.turn if stored else None
 
 
 async def _giving_up(

@@ -102,10 +102,15 @@ class Attempt:
                 if not events or not self.turn.logged:
                     continue
                 if not started:
-                    started = await self._start_output(self.turn)
-                    if not started:
-                        raise TurnLost
+                    started = await self._may_start_output()
                 self._publisher.append(self.log, [sse_frame.encode(event) for event in events])
+
+    async def _may_start_output(self) -> bool:
+        """OUTPUT START, in SQL, after the append that sets the fence: a turn ended before this one stays as it is."""
+        await self.log.begun.wait()
+        if not await self._start_output(self.turn):
+            raise TurnLost
+        return True
 
     def _failed(self, code: str, message: str) -> Outcome:
         error = {"code": code, "message": message}

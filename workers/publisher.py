@@ -22,7 +22,8 @@ class TurnLog:
     """One attempt's frames, all kept in memory until the turn ends: what Redis loses is sent again from here.
 
     `sent` counts the frames that Redis is known to have. `lose` is called when a higher attempt is known.
-    Nothing is sent while `healing`, nor ever again once `dropped`.
+    `begun` is set when the first append is over, whatever came of it: that one alone sets the fence without asking
+    SQL, so output must not start before. Nothing is sent while `healing`, nor ever again once `dropped`.
     """
 
     response_id: str
@@ -30,9 +31,9 @@ class TurnLog:
     lose: Callable[[], None]
     frames: list[bytes] = field(default_factory=list)
     sent: int = 0
-    claimed: bool = True
     healing: bool = False
     dropped: bool = False
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     whole: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -85,7 +86,7 @@ class Publisher:
             log.warning("publish_failed", turns=len(batch), error=type(error).__name__)
             for turn_log, _ in batch:
                 # The claim may be long ago when Redis is back: then SQL is asked before anything is written.
-                turn_log.claimed = False
+                turn_log.begun.set()
                 self._mark(turn_log)
             await asyncio.sleep(_RETRY_SECONDS)
             return
@@ -106,7 +107,8 @@ class Publisher:
         return batch
 
     def _append_of(self, turn_log: TurnLog, frames: list[bytes]) -> Append:
-        return Append(turn_log.response_id, turn_log.attempt, turn_log.sent, frames, turn_log.claimed)
+        claimed = not turn_log.begun.is_set()
+        return Append(turn_log.response_id, turn_log.attempt, turn_log.sent, frames, claimed)
 
     def _settle(self, turn_log: TurnLog, result: int) -> None:
         if result == REFUSED:
@@ -114,7 +116,7 @@ class Publisher:
         elif result == NOT_MINE:
             self._heal_in_background(turn_log)
         else:
-            turn_log.claimed = False
+            turn_log.begun.set()
             # Any other last number than the one we wrote up to: Redis lost some, or a repeated call found them there.
             turn_log.sent = result + 1
             if turn_log.sent < len(turn_log.frames):

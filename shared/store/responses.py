@@ -97,13 +97,13 @@ def stay(connection: Connection, response_ids: Sequence[str], *, seconds: float)
     connection.execute(update(RESPONSE).where(*mine).values(abandoned_at=database_now() + seconds))
 
 
-def observe(connection: Connection, response_id: str) -> None:
-    """Remember that somebody reads this turn's events: from now on its output cannot be started anew."""
-    connection.execute(
-        update(RESPONSE)
-        .where(RESPONSE.c.id == response_id, RESPONSE.c.status.in_(ACTIVE), ~RESPONSE.c.observed)
-        .values(observed=True)
-    )
+def observe(connection: Connection, owner: str, response_id: str) -> None:
+    """Remember that somebody reads this turn's events: from now on its output cannot be started anew.
+
+    To be called before the turn is read, or what is read may be of an attempt that is lost in between.
+    """
+    unseen = (RESPONSE.c.id == response_id, readable(owner), RESPONSE.c.status.in_(ACTIVE), ~RESPONSE.c.observed)
+    connection.execute(update(RESPONSE).where(*unseen).values(observed=True))
 
 
 @dataclass(frozen=True, slots=True)

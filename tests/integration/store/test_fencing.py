@@ -82,7 +82,7 @@ def sweep(connection: Connection, _turn: Turn) -> bool:
 
 
 def observe(connection: Connection, turn: Turn) -> bool:
-    responses.observe(connection, turn.id)
+    responses.observe(connection, OWNER, turn.id)
     return False
 
 

@@ -152,7 +152,7 @@ def test_observing_marks_active_turns_only(database: Database, status: Status) -
     turn = create(database)
     change(database, turn.id, status=status)
     with database.write() as connection:
-        responses.observe(connection, turn.id)
+        responses.observe(connection, OWNER, turn.id)
     assert row(database, turn.id)["observed"] == (status not in TERMINAL)
 
 
