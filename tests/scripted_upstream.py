@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.upstream_steps import Cut, Done, Finish, Gate, Raw, Reply, Say, Stall, Step, Tokens, event_of
+from tests.upstream_steps import Cut, Done, Finish, Gate, Pause, Raw, Reply, Say, Stall, Step, Tokens, event_of
 
 DEADLINE_SECONDS = 10.0
 
@@ -191,6 +191,8 @@ class ScriptedUpstream:
                     return _reply(step)
                 case Gate(name):
                     await self._wait_at_gate(call, name)
+                case Pause(seconds):
+                    await asyncio.sleep(seconds)
                 case Stall():
                     await answer.begin()
                     await asyncio.Event().wait()

@@ -61,6 +61,13 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Be slow: send nothing for so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stall:
     """Send nothing more, for ever."""
 
@@ -86,7 +93,7 @@ class Done:
     """The `[DONE]` line, which is never sent unasked."""
 
 
-Step = Say | Think | ToolPiece | Finish | Tokens | Raw | Gate | Stall | Cut | Reply | Done
+Step = Say | Think | ToolPiece | Finish | Tokens | Raw | Gate | Pause | Stall | Cut | Reply | Done
 
 
 def event_of(step: Step) -> bytes:

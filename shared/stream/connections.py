@@ -11,8 +11,9 @@ _ANSWER_SECONDS = 2
 Redis = redis.Redis
 AsyncRedis = aioredis.Redis
 RedisError = redis.RedisError
-# The asyncio client raises some of its losses as bare OSErrors.
-OUTAGE = (redis.RedisError, OSError, TimeoutError)
+# The asyncio client raises some of its losses as bare OSErrors; uvloop says RuntimeError to a write that meets a
+# connection just closed.
+OUTAGE = (redis.RedisError, OSError, TimeoutError, RuntimeError)
 
 
 def connect(url: str) -> Redis:

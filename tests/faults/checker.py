@@ -5,6 +5,7 @@ per stream · G13 numbers without gap or repeat, one terminal event, the last ·
 """
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,6 +37,13 @@ def guard(database: Database) -> None:
     with database.write() as connection:
         for statement in _TRIGGERS[connection.dialect.name]:
             connection.exec_driver_sql(statement)
+
+
+def check_log(log: str) -> None:
+    """No part was refused a change (`guard`), or has crashed; logs name an error by its type only."""
+    bad = re.compile(r'"error": "(IntegrityError|InternalError|DatabaseError|ProgrammingError)"|_crashed"')
+    found = [line for line in log.splitlines() if bad.search(line)]
+    assert not found, found[:3]
 
 
 def row(database: Database, response_id: str) -> Any:

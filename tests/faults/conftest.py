@@ -58,6 +58,7 @@ def shared_site(request: pytest.FixtureRequest, new_site: NewSite, redis_url: st
     made = new_site(redis_url, database_url)
     with made.stack:
         yield made
+        made.check_logs()
     made.close()
 
 

@@ -90,6 +90,10 @@ class Site:
         with self.database.read() as connection:
             return list(connection.execute(text(f"SELECT id FROM response WHERE {where} ORDER BY position")).scalars())
 
+    def check_logs(self) -> None:
+        """No part has tried what it must not."""
+        checker.check_log(self.stack.log_text())
+
     # -- faults ---------------------------------------------------------------------------------------------
 
     def stop_at(self, point: str) -> None:

@@ -37,6 +37,7 @@ def test_a_background_stream_resumes_on_the_other_process(site: Site, topic: str
     api.wait(10)
 
 
+@pytest.mark.parametrize("shared_site", ["postgres"], indirect=True)
 def test_the_foreground_turns_of_a_dead_process_are_cancelled(site: Site, topic: str) -> None:
     """G17, streamed and not; a turn with an idempotency key waits for its caller."""
     voices(site.upstream, topic, gates=[3])
@@ -64,6 +65,7 @@ def cut_off(site: Site, body: dict[str, object]) -> None:
         http.post(f"{site.urls[0]}/responses", json=body)
 
 
+@pytest.mark.parametrize("shared_site", ["postgres"], indirect=True)
 def test_a_rolling_restart_loses_nothing_and_doubles_nothing(site: Site, topic: str) -> None:
     """G11: every process is stopped and started in turn, under a load of turns that are polled.
 

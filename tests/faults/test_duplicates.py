@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from httpx2 import Response
 
 from shared.queue import celery_app
@@ -45,6 +46,7 @@ def test_messages_that_are_doubled_late_or_foreign_do_nothing(site: Site, redis_
     broker.close()
 
 
+@pytest.mark.parametrize("shared_site", ["postgres"], indirect=True)
 def test_a_turn_that_kills_its_worker_each_time_is_tried_three_times(site: Site, topic: str) -> None:
     """G9"""
     voices(site.upstream, topic, gates=[0])
