@@ -27,6 +27,7 @@ class Stack:
     port: int
     upstream_port: int
     processes: Processes
+    data: Path
 
 
 @asynccontextmanager
@@ -44,7 +45,7 @@ async def started() -> AsyncIterator[Stack]:
         ):
             await _until_answered(upstream, upstream_port, "/v1/models", log)
             await _until_answered(supervisor, port, "/readyz", log)
-            yield Stack(port, upstream_port, Processes.below(supervisor.pid))
+            yield Stack(port, upstream_port, Processes.below(supervisor.pid), Path(name) / "data")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from bench.measured import Measured
-from bench.scenarios import create, first_delta, get, many_streams, one_stream, saturated, short_turns
+from bench.scenarios import chain, create, first_delta, get, many_streams, one_stream, saturated, short_turns
 from bench.stack import Stack
 
 Scenario = Callable[[Stack], Awaitable[Measured]]
@@ -16,4 +16,5 @@ SCENARIOS: dict[str, Scenario] = {
     "saturated": saturated.measure,
     "short-turns": short_turns.measure,
     "get": get.measure,
+    "chain": chain.measure,
 }
