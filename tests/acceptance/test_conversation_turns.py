@@ -227,6 +227,22 @@ def test_an_output_added_through_the_api_answers_the_call(
     assert [role for role, _ in told(upstream, topic)] == ["user", "assistant", "tool", "user"]
 
 
+def test_an_output_given_by_reference_answers_the_call_for_all_that_follows(
+    client: OpenAI, upstream: ScriptedUpstream, topic: str
+) -> None:
+    """R10: along a chain, where the reference stays one."""
+    output: Any = {"type": "function_call_output", "id": f"fco_{topic}", "call_id": "call_1", "output": "a bird"}
+    client.conversations.create(items=[output])
+    upstream.script(topic, answer(ToolPiece("{}", id="call_1", name="look"), finish="tool_calls"), answer("Seen."))
+    call = client.responses.create(model="m", input=topic, tools=[TOOL])
+    reference: Any = [{"type": "item_reference", "id": f"fco_{topic}"}]
+    seen = client.responses.create(model="m", input=reference, previous_response_id=call.id)
+    assert seen.output_text == "Seen."
+    last = client.responses.create(model="m", input=f"thanks {topic}", previous_response_id=seen.id)
+    assert last.status == "completed"
+    assert [content for _, content in told(upstream, f"thanks {topic}")][2:] == ["a bird", "Seen.", f"thanks {topic}"]
+
+
 def test_an_item_that_cannot_be_told_is_a_400_that_names_it(client: OpenAI, upstream: ScriptedUpstream) -> None:
     """Not a silent drop; once it is deleted, the conversation goes on."""
     search: Any = {"type": "web_search_call", "id": "ws_1", "action": {"type": "search", "query": "q"}}

@@ -5,14 +5,27 @@ from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import pytest
+from sqlalchemy import select, text, update
 
 from shared.core.turn_status import Status
 from shared.errors import InvalidRequest
 from shared.store import conversation_items, conversations, items, responses
 from shared.store.engine import Database
 from shared.store.pages import PageRequest
+from shared.store.tables import ITEM
 from shared.wire.items import Item
-from tests.stored_conversations import add, cancel, contents, converse, delete, end, page_of, places, take_out
+from tests.stored_conversations import (
+    add,
+    cancel,
+    contents,
+    converse,
+    delete,
+    end,
+    page_of,
+    places,
+    take_out,
+    until_somebody_waits_for_a_lock,
+)
 from tests.stored_turns import OWNER, answered, claim, claimed, create, everything, finish, row, said, texts
 
 STRANGER = "mallory"
@@ -218,6 +231,45 @@ def test_deleting_a_conversation_and_its_responses_at_once_locks_nobody_out(data
             start = threading.Barrier(2)
             _delete_both(database, pool, start, conversation_id, turn.id)
             assert "gone" not in str(everything(database))
+
+
+@pytest.mark.parametrize("which", ["conversation", "response"])
+@pytest.mark.parametrize("held", [0, 1, 2, 3])
+def test_who_deletes_takes_the_items_in_the_order_of_their_making(
+    postgres_database_url: str, which: str, held: int
+) -> None:
+    """However they are found: then two who delete the same items cannot wait for each other."""
+    database = Database(postgres_database_url + "&options=-c enable_indexscan=off -c enable_bitmapscan=off")
+    conversation_id = converse(database)
+    made = [f"msg_{number}" for number in (2, 1, 4, 3)]
+    turn = claimed(database, [numbered(item_id, "x") for item_id in made], conversation_id=conversation_id)
+    finish(database, turn)
+    _lay_anew(database, made[::-1])
+
+    def remove() -> bool:
+        with database.write() as connection:
+            if which == "conversation":
+                return conversations.remove(connection, OWNER, conversation_id)
+            return responses.remove(connection, OWNER, turn.id)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            connection.execute(select(ITEM.c.id).where(ITEM.c.id == made[held]).with_for_update())
+            removing = pool.submit(remove)
+            until_somebody_waits_for_a_lock(database)
+            with database.write() as other:
+                free = set(other.execute(select(ITEM.c.id).with_for_update(skip_locked=True)).scalars())
+            assert free == set(made[held + 1 :])
+        assert removing.result(30)
+    database.close()
+
+
+def _lay_anew(database: Database, item_ids: list[str]) -> None:
+    """Let the rows lie in the table in this order, which is not that of their making."""
+    with database.write() as connection:
+        for item_id in item_ids:
+            connection.execute(update(ITEM).where(ITEM.c.id == item_id).values(owner=ITEM.c.owner))
+        assert connection.execute(select(ITEM.c.id).order_by(text("ctid"))).scalars().all() == item_ids
 
 
 def _delete_both(

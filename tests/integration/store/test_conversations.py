@@ -169,6 +169,7 @@ def test_any_metadata_can_be_filtered_by(database: Database) -> None:
         assert listed(database, **{text: text, "shared": "1"}) == [made[text]]
         assert listed_responses(database, labels={text: text}) == [turns[text]]
         assert listed(database, **{text: text + "x"}) == []
+        assert listed(database, **{text + "x": text}) == []
     assert len(listed(database, shared="1")) == len(ODD)
     assert listed(database, shared="2") == []
 
