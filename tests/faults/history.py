@@ -96,7 +96,8 @@ class Follower:
         for offset in range(len(self._urls)):
             with contextlib.suppress(httpx2.ConnectError):
                 return self._take(http, "GET", self._urls[(self.resumed + offset) % len(self._urls)] + path, None)
-        return not eventually(lambda: any(map(accepts, self._urls)), SECONDS, "an API process")
+        eventually(lambda: any(map(accepts, self._urls)), SECONDS, "an API process")
+        return False
 
     def _take(self, http: httpx2.Client, method: str, url: str, body: dict[str, Any] | None) -> bool:
         """Read a connection to its end; whether the turn's end was in it."""
