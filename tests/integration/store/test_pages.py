@@ -140,9 +140,11 @@ def test_pages_of_a_hundred_thousand_items_are_index_searches(database: Database
             found, _ = _ids(conversation_items.page(connection, OWNER, conversation_id, request))
             assert time.perf_counter() - began < PAGE_SECONDS
         assert found == _expected(after, descending)
+        # The few entries beyond a cursor near the end may be sorted, as far as Postgres knows their number.
+        forbidden = ("Seq Scan", "SCAN", *(("Sort", "TEMP B-TREE", "Bitmap") if len(found) == 100 else ()))
         for plan in _plans(database, statements):
             assert "USING INDEX" in plan or "Index Scan" in plan, plan
-            assert not any(word in plan for word in ("Seq Scan", "SCAN", "Sort", "TEMP B-TREE", "Bitmap")), plan
+            assert not any(word in plan for word in forbidden), plan
 
 
 def test_a_turn_in_a_long_conversation_is_made_without_reading_it(database: Database) -> None:
