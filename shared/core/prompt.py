@@ -35,7 +35,7 @@ _SAME = {
 
 
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
-_TEXTS = frozenset({"input_text", "output_text", "text"})
+_TEXTS = ("input_text", "output_text", "text")  # compared, not hashed: a stored type may be anything
 CALLS = frozenset(("function_call", "custom_tool_call"))
 OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output"))
 SENDABLE = frozenset({"message", "reasoning", *CALLS, *OUTPUTS})
