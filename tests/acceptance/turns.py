@@ -1,5 +1,7 @@
 """What many scenarios share: a model's answer in steps, and waiting for a turn to end."""
 
+from typing import Any
+
 from openai import OpenAI
 from openai.types.responses import Response
 
@@ -22,6 +24,11 @@ def script_gated(upstream: ScriptedUpstream, topic: str, before: str = "First. "
 
 
 def ended(client: OpenAI, response_id: str, seconds: float = 15.0) -> Response:
-    """The response, once it has ended."""
-    eventually(lambda: client.responses.retrieve(response_id).status not in ACTIVE, seconds, f"{response_id} to end")
+    """The response, once its end is stored; a cancelled one is called so before, while its output is gathered."""
+    eventually(lambda: "ended_at" in _facts(client, response_id), seconds, f"{response_id} to end")
     return client.responses.retrieve(response_id)
+
+
+def _facts(client: OpenAI, response_id: str) -> dict[str, Any]:
+    stored: Any = client.responses.retrieve(response_id)
+    return dict(stored.turnstone)
