@@ -1,4 +1,4 @@
-"""/healthz: the process answers. /readyz: it can accept turns. /v1/models: what the upstream serves."""
+"""/healthz: the process answers. /readyz: it can accept turns. /metrics. /v1/models: what the upstream serves."""
 
 import asyncio
 
@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.dependencies import Runtime
 from api.runtime import ApiRuntime
+from shared import metrics
 from shared.store import schema
 from shared.stream.connections import OUTAGE
 
@@ -27,6 +28,12 @@ async def readyz(runtime: Runtime) -> Response:
     database, redis = await asyncio.gather(_database(runtime), _redis(runtime))
     status = "stopping" if runtime.stopping.is_set() else "ok" if database else "unavailable"
     return JSONResponse({"status": status, "database": database, "redis": redis}, 200 if status == "ok" else 503)
+
+
+@router.get("/metrics")
+async def get_metrics() -> Response:
+    """The figures of this process, or of all on this host that `turnstone up` started."""
+    return Response(await asyncio.to_thread(metrics.exposition), media_type=metrics.CONTENT_TYPE)
 
 
 @router.get("/v1/models")

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
         description="Hosted tools the upstream cannot run: `ignore` leaves them out, `reject` answers 400.",
     )
 
+    worker_metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of a worker's own `/metrics`. Unset: none; `up` adds all to the API's."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="Shape of log lines.")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
+from shared import metrics
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.queue import celery_app
@@ -32,6 +33,8 @@ def _configure_logging(**_: Any) -> None:
 def _start(**_: Any) -> None:
     try:
         runtime()
+        if settings.worker_metrics_port:
+            metrics.serve(settings.host, settings.worker_metrics_port)
     except (SettingsError, TurnstoneError) as error:
         # Celery logs what a signal handler raises and goes on; a worker that cannot work must not start.
         raise SystemExit(str(error)) from None

@@ -6,6 +6,7 @@ import structlog
 
 from shared import clock
 from shared.store import attempts
+from shared.turns.recovery import Recovery, tell
 from workers.attempt import Attempt
 from workers.runtime import WorkerRuntime
 
@@ -38,10 +39,9 @@ def _part(runtime: WorkerRuntime, attempt: Attempt) -> None:
             given_back = attempts.give_back(connection, (turn.id, turn.attempt))
         if given_back:
             runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
-        else:
-            runtime.ender.end(turn, "failed", _STOPPED)
+            tell(Recovery.GIVEN_BACK, turn.id, turn.attempt)
+        elif runtime.ender.end(turn, "failed", _STOPPED):
+            tell(Recovery.DRAINED_FAILED, turn.id, turn.attempt)
     except Exception as error:  # noqa: BLE001 - the database is away: the lease runs out by itself
         log.warning("drain_failed", response_id=turn.id, error=type(error).__name__)
-    else:
-        log.warning("turn_drained", response_id=turn.id, given_back=given_back)
     runtime.give_up(attempt)

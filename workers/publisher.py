@@ -9,6 +9,7 @@ import structlog
 from shared.stream.connections import OUTAGE
 from shared.stream.event_log import Append, EventLog
 from shared.stream.scripts import NOT_MINE, REFUSED
+from shared.turns.recovery import Recovery, tell
 
 _MOST_EVENTS = 512
 _MOST_BYTES = 256 * 1024
@@ -141,7 +142,11 @@ class Publisher:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             turn_log.healing = False
-            self._mark(turn_log) if held else turn_log.lose()
+            if held:
+                tell(Recovery.LOG_HEALED, turn_log.response_id, turn_log.attempt)
+                self._mark(turn_log)
+            else:
+                turn_log.lose()
             return
 
     async def _holds(self, turn_log: TurnLog) -> bool:

@@ -1,16 +1,18 @@
 """`turnstone up`: everything in one command, ended by one signal."""
 
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import Callable
 
 from shared.cli import commands, stack
-from shared.cli.data_directory import locked
+from shared.cli.data_directory import emptied, locked
 from shared.cli.errors import CommandError
 from shared.cli.listener import base_url, listen
 from shared.cli.process_table import ProcessTable
 from shared.cli.supervisor import Supervisor
+from shared.metrics import MULTIPROC_DIR
 from shared.settings import Settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -20,6 +22,8 @@ def run(settings: Settings, *, flower: bool = False) -> None:
     """Run the whole stack until a signal; raises CommandError when it cannot start or go on."""
     directory = settings.data_dir.absolute()
     with locked(directory):
+        # The children inherit it; figures of an earlier start would be added to theirs.
+        os.environ[MULTIPROC_DIR] = str(emptied(directory / "metrics"))
         table = ProcessTable(directory / "processes.json")
         for name in table.end_leftovers():
             say(f"ended {name}, left behind by a supervisor that was killed")

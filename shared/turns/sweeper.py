@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.store import api_processes, idempotency, responses, sweeping
 from shared.store.engine import Database
 from shared.turns.ending import TurnEnder
+from shared.turns.recovery import Recovery, tell
 
 _LOST = {"code": "server_error", "message": "The worker running this turn was lost."}
 _OVER_AGE = {"code": "server_error", "message": "The turn did not end within the time this server allows."}
@@ -58,7 +59,7 @@ class Sweeper:
         self._change(idempotency.forget_old)
         if self._keep_seconds:
             self._change(sweeping.purge, older_than_seconds=self._keep_seconds, limit=_AT_ONCE)
-        self._dispatch("waiting_turn_released", self._change(sweeping.release_orphans))
+        self._dispatch(Recovery.WAITING_RELEASED, self._change(sweeping.release_orphans))
         self._resend_silent()
         self._end_abandoned()
         self._end_over_age()
@@ -91,7 +92,7 @@ class Sweeper:
         if missing > 0:
             limit = min(missing, _AT_ONCE)
             silent = self._change(sweeping.silent, older_than_seconds=self._sweep_seconds, limit=limit)
-            self._dispatch("lost_message_sent_again", silent)
+            self._dispatch(Recovery.MESSAGE_SENT_AGAIN, silent)
 
     def _end_abandoned(self) -> None:
         """Nobody waits for a foreground turn whose API process has died."""
@@ -99,27 +100,27 @@ class Sweeper:
             api_processes.abandoned, after_seconds=_UNSEEN_SECONDS, unseen_seconds=_UNSEEN_SECONDS, limit=_AT_ONCE
         ):
             if self._ender.end(turn, "cancelled"):
-                log.warning("abandoned_turn_cancelled", response_id=turn.id)
+                tell(Recovery.ABANDONED_CANCELLED, turn.id, turn.attempt)
 
     def _end_over_age(self) -> None:
         limits = {"queued_seconds": self._queued_seconds, "running_seconds": self._running_seconds}
         for turn in self._judge(sweeping.over_age, limit=_AT_ONCE, **limits):
             if self._ender.end(turn, "failed", _OVER_AGE):
-                log.warning("over_age_turn_failed", response_id=turn.id, status=turn.status)
+                tell(Recovery.OVER_AGE_FAILED, turn.id, turn.attempt)
 
     def _recover_lost(self) -> None:
         restartable = self._judge(sweeping.restartable, older_than_seconds=self._lease_seconds, limit=_AT_ONCE)
-        self._dispatch("turn_restarted", restartable)
+        self._dispatch(Recovery.RESTARTED, restartable)
         for turn in self._judge(sweeping.lost, limit=_AT_ONCE):
             if self._ender.end_lost(turn, _LOST):
-                log.warning("lost_turn_failed", response_id=turn.id, attempt=turn.attempt)
+                tell(Recovery.LOST_FAILED, turn.id, turn.attempt)
         for turn in self._judge(sweeping.adopt_dead_enders, lease_seconds=self._lease_seconds):
-            self._ender.resume(turn, _LOST if turn.ending == "failed" else None)
-            log.warning("end_resumed", response_id=turn.id, ending=turn.ending)
+            if self._ender.resume(turn, _LOST if turn.ending == "failed" else None):
+                tell(Recovery.END_RESUMED, turn.id, turn.attempt)
 
-    def _dispatch(self, event: str, turns: list[Turn]) -> None:
+    def _dispatch(self, recovery: Recovery, turns: list[Turn]) -> None:
         for turn in turns:
-            log.warning(event, response_id=turn.id, attempt=turn.attempt)
+            tell(recovery, turn.id, turn.attempt)
             self._dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
 
     def _judge(self, query: Callable[..., list[Turn]], *, after_seconds: float = 0.0, **kwargs: object) -> list[Turn]:

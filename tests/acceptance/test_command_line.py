@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -130,6 +131,17 @@ def test_no_secret_is_in_any_command_line(lasting_up: Up) -> None:
     lines = [" ".join(psutil.Process(pid).cmdline()) for pid in lasting_up.processes.values()]
     assert not any(password in line for line in lines)
     assert password not in lasting_up.log.read_text()
+
+
+def test_metrics_tell_of_all_processes_of_the_host(lasting_up: Up) -> None:
+    told = httpx2.get(f"http://127.0.0.1:{lasting_up.port}/metrics")
+    assert told.headers["content-type"].startswith("text/plain")
+    assert 'turnstone_recoveries_total{kind="turn_restarted"} 0.0' in told.text.splitlines()
+    figures = (lasting_up.directory / "data" / "metrics").iterdir()
+    assert {int(file.stem.partition("_")[2]) for file in figures} >= {
+        lasting_up.processes["worker-1"],
+        lasting_up.processes["api-1"],
+    }
 
 
 def test_a_second_up_on_the_same_data_directory_is_refused_and_harms_nothing(lasting_up: Up) -> None:
