@@ -132,6 +132,19 @@ def test_the_sweepers_takeover_is_the_counterpart_of_the_restart(database: Datab
     assert ended == found == lost - restarted
 
 
+def test_a_worker_gives_back_exactly_what_may_run_anew(database: Database, square: dict[str, State]) -> None:
+    """G5, G9, G11: its lease need not be over; nobody else's turn is touched."""
+    before = all_rows(database)
+    with database.write() as connection:
+        foreign = [attempts.give_back(connection, (one, state.attempt + 1)) for one, state in square.items()]
+        given = {one for one, state in square.items() if attempts.give_back(connection, (one, state.attempt))}
+    assert not any(foreign)
+    assert given == {one for one, state in square.items() if may_be_restarted(state._replace(lease="over"))}
+    after = all_rows(database)
+    for one in square:
+        assert after[one] == before[one] | ({"lease_until": after[one]["lease_until"]} if one in given else {})
+
+
 def test_a_turn_that_loses_every_worker_is_tried_three_times(database: Database) -> None:
     """G9, Q2."""
     turn = create(database)

@@ -1,0 +1,60 @@
+"""Messages are sent from a thread of its own, as far as there is a broker (G6)."""
+
+import itertools
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from shared import clock
+from shared.queue import Dispatcher
+from shared.settings import Settings
+from tests.tcp_proxy import TcpProxy
+
+MESSAGES = 50
+AT_ONCE_SECONDS = 0.5
+
+
+class Refused(Dispatcher):
+    """A dispatcher whose broker refuses everything; notes what it was asked to send."""
+
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+        super().__init__(Settings(redis_url="redis://127.0.0.1:1"))
+
+    def _publish(self, response_id: str, queue_name: str) -> None:
+        self.tried.append(response_id)
+        raise ConnectionError
+
+
+def dispatch_all(dispatcher: Dispatcher) -> None:
+    for number in range(MESSAGES):
+        dispatcher.dispatch(f"resp_{number}", "auto")
+
+
+def test_a_broker_that_hangs_holds_up_nobody(redis_url: str, key_prefix: str) -> None:
+    with TcpProxy(urlsplit(redis_url).port or 0) as proxy:
+        proxy.blackhole()
+        dispatcher = Dispatcher(Settings(redis_url=proxy.url(redis_url), key_prefix=key_prefix))
+        begun = time.monotonic()
+        dispatch_all(dispatcher)
+        assert time.monotonic() - begun < AT_ONCE_SECONDS
+        proxy.pass_on()
+        dispatcher.close()
+
+
+def test_after_a_failure_what_waits_is_left_to_the_sweeper() -> None:
+    """Or each message would wait for a time-out of its own."""
+    dispatcher = Refused()
+    dispatch_all(dispatcher)
+    dispatcher.close()
+    assert dispatcher.tried == ["resp_0"]
+
+
+def test_a_second_after_a_failure_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = itertools.count(clock.monotonic(), 1.5)
+    monkeypatch.setattr(clock, "monotonic", lambda: next(looks))
+    dispatcher = Refused()
+    dispatch_all(dispatcher)
+    dispatcher.close()
+    assert dispatcher.tried == [f"resp_{number}" for number in range(MESSAGES)]

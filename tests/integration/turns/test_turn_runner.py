@@ -1,0 +1,144 @@
+"""A turn's way through a worker: SQL has its end before anybody hears of it, and it has one in any case (G1, G3)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+from sqlalchemy.exc import OperationalError
+
+from shared import clock
+from shared.core.turn import Turn
+from shared.core.turn_status import Status
+from shared.settings import Settings
+from shared.store import attempts, context
+from shared.store.engine import Database
+from shared.stream.keys import Keys
+from tests.scripted_upstream import ScriptedUpstream
+from tests.stored_turns import create, row, said
+from workers import turn_runner
+from workers.runtime import WorkerRuntime
+
+WAYS = ["logged", "unlogged"]
+_UP_TO_HERE = b"up to here"
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as server:
+        yield server
+
+
+@pytest.fixture
+def runtime(
+    sqlite_database_url: str, redis_url: str, key_prefix: str, upstream: ScriptedUpstream
+) -> Iterator[WorkerRuntime]:
+    runtime = WorkerRuntime(
+        Settings(
+            database_url=sqlite_database_url,
+            redis_url=redis_url,
+            key_prefix=key_prefix,
+            upstream_base_url=upstream.base_url,
+        )
+    )
+    yield runtime
+    runtime.close()
+
+
+class Ears:
+    """All that is said of one turn, on its channel."""
+
+    def __init__(self, redis: Redis, keys: Keys, turn: Turn) -> None:
+        self._redis = redis
+        self._channel = keys.live(turn.id)
+        self._listener = redis.pubsub(ignore_subscribe_messages=True)
+        self._listener.subscribe(self._channel)
+        self._listener.get_message(timeout=5)
+
+    def heard(self) -> bytes:
+        """What was said up to now, since it was last asked for."""
+        self._redis.publish(self._channel, _UP_TO_HERE)
+        said = b""
+        while (message := self._listener.get_message(timeout=5)) is None or message["data"] != _UP_TO_HERE:
+            said += message["data"] if message else b""
+        return said
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+def made(database: Database, way: str) -> Turn:
+    return create(database, [said("hello")], background=way == "logged")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nobody_hears_of_an_end_that_sql_does_not_have(
+    runtime: WorkerRuntime, redis: Redis, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """G16: commit, then publish."""
+    turn = made(runtime.database, way)
+    ears = Ears(redis, Keys(runtime.settings.key_prefix), turn)
+    finish = runtime.ender.finish
+    before: list[bytes] = []
+
+    def finish_last(*arguments: Any) -> bool:
+        before.append(ears.heard())
+        return finish(*arguments)
+
+    monkeypatch.setattr(runtime.ender, "finish", finish_last)
+    assert turn_runner.run(runtime, turn.id) is not None
+    assert b"response.completed" not in before[0]
+    assert b"response.completed" in ears.heard()
+    assert row(runtime.database, turn.id)["status"] == Status.COMPLETED
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_turn_that_was_lost_before_its_finish_is_silent(
+    runtime: WorkerRuntime, redis: Redis, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """G3: taken over at the last moment, it is no outcome of this worker's."""
+    turn = made(runtime.database, way)
+    ears = Ears(redis, Keys(runtime.settings.key_prefix), turn)
+    finish = runtime.ender.finish
+
+    def lose_first(*arguments: Any) -> bool:
+        with runtime.database.write() as connection:
+            assert attempts.take_over(connection, turn.id, "cancelled", lease_seconds=30)
+        return finish(*arguments)
+
+    monkeypatch.setattr(runtime.ender, "finish", lose_first)
+    assert turn_runner.run(runtime, turn.id) is None
+    assert b"response.completed" not in ears.heard()
+    assert row(runtime.database, turn.id)["status"] == Status.IN_PROGRESS
+
+
+def test_an_error_of_our_own_ends_the_turn(runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G1: it would be tried three times, and leave no word of why."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(context, "load", fail)
+    turn = made(runtime.database, "logged")
+    outcome = turn_runner.run(runtime, turn.id)
+    assert outcome is not None
+    assert (outcome.status, row(runtime.database, turn.id)["status"]) == (Status.FAILED, Status.FAILED)
+
+
+def test_a_claim_waits_for_a_database_that_is_away(runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G7: its message is gone; without the claim the turn would wait for the sweeper."""
+    claim, away = attempts.claim, [OperationalError("", {}, Exception())] * 3
+
+    def claim_at_last(*arguments: Any, **named: Any) -> Turn | None:
+        if away:
+            raise away.pop()
+        return claim(*arguments, **named)
+
+    monkeypatch.setattr(attempts, "claim", claim_at_last)
+    monkeypatch.setattr(clock, "pause", lambda _seconds: None)
+    turn = made(runtime.database, "logged")
+    assert turn_runner.run(runtime, turn.id) is not None
+    assert away == []
