@@ -10,6 +10,7 @@ from shared.core.turn_status import ACTIVE, Status
 from shared.store import responses, sweeping
 from shared.store.database_clock import database_now
 from shared.store.engine import Connection, Database
+from tests.stored_conversations import until_somebody_waits_for_a_lock
 from tests.stored_turns import answered, change, claimed, create, expire, row
 
 SWEEPERS = 6
@@ -74,6 +75,20 @@ def test_many_sweepers_send_each_turn_once(database: Database, look: Callable[[C
     with ThreadPoolExecutor(SWEEPERS) as pool:
         sent_ids = [one for ids in pool.map(sweep, range(SWEEPERS)) for one in ids]
     assert sorted(sent_ids) == sorted(turn.id for turn in turns)
+
+
+def test_sweepers_that_look_at_the_same_moment_send_a_turn_once(postgres_database_url: str) -> None:
+    """The race, stepped: the second has made its choice, and stands at the lock of the first."""
+    database = Database(postgres_database_url)
+    turn = create(database)
+    sent(database, turn, 20)
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            assert [one.id for one in silent(connection)] == [turn.id]
+            second = pool.submit(found, database, silent)
+            until_somebody_waits_for_a_lock(database)
+        assert second.result(30) == set()
+    database.close()
 
 
 def test_a_lost_turn_is_sent_again_only_after_a_while(database: Database) -> None:

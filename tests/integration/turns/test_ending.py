@@ -27,7 +27,7 @@ from shared.turns import ending
 from shared.turns.ending import TurnEnder
 from shared.wire.response import LOST_NUMBER, Event, ResponseBody
 from tests.services import Postgres
-from tests.stored_turns import OWNER, body_of, claim, claimed, completed, create, frames_of, row
+from tests.stored_turns import OWNER, body_of, claim, claimed, completed, create, expire, frames_of, row
 
 ROUNDS = 12
 ERROR = {"code": "server_error", "message": "The worker running this turn was lost."}
@@ -310,6 +310,17 @@ def test_every_end_sends_off_who_waited_for_it(stage: Stage, way: str) -> None:
         assert stage.ender.end(parent, "cancelled")
     assert sorted(stage.dispatched.messages) == sorted([(child.id, "flex"), (other.id, "auto")])
     assert claim(stage.database, child.id) is not None
+
+
+def test_an_end_that_does_not_stand_lets_go_nobody(stage: Stage) -> None:
+    """G22: the turn runs on, with another worker."""
+    parent = claimed(stage.database)
+    child = create(stage.database, previous_response_id=parent.id)
+    expire(stage.database, parent.id)
+    assert claim(stage.database, parent.id) is not None
+    assert not stage.ender.finish(parent, body_of(parent), completed(), frames_of(parent))
+    assert row(stage.database, child.id)["waits_for"] == parent.id
+    assert stage.dispatched.messages == []
 
 
 def test_an_ender_that_died_is_resumed_by_another(stage: Stage) -> None:

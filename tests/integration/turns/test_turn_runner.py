@@ -10,39 +10,15 @@ from sqlalchemy.exc import OperationalError
 from shared import clock
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
-from shared.settings import Settings
 from shared.store import attempts, context
 from shared.store.engine import Database
 from shared.stream.keys import Keys
-from tests.scripted_upstream import ScriptedUpstream
 from tests.stored_turns import create, row, said
 from workers import turn_runner
 from workers.runtime import WorkerRuntime
 
 WAYS = ["logged", "unlogged"]
 _UP_TO_HERE = b"up to here"
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as server:
-        yield server
-
-
-@pytest.fixture
-def runtime(
-    sqlite_database_url: str, redis_url: str, key_prefix: str, upstream: ScriptedUpstream
-) -> Iterator[WorkerRuntime]:
-    runtime = WorkerRuntime(
-        Settings(
-            database_url=sqlite_database_url,
-            redis_url=redis_url,
-            key_prefix=key_prefix,
-            upstream_base_url=upstream.base_url,
-        )
-    )
-    yield runtime
-    runtime.close()
 
 
 class Ears:
@@ -142,3 +118,19 @@ def test_a_claim_waits_for_a_database_that_is_away(runtime: WorkerRuntime, monke
     turn = made(runtime.database, "logged")
     assert turn_runner.run(runtime, turn.id) is not None
     assert away == []
+
+
+def test_output_waits_for_a_database_that_is_away(runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G7: an outage in mid-turn fails nothing."""
+    start_output, away = attempts.start_output, [OperationalError("", {}, Exception())]
+
+    def start_at_last(*arguments: Any) -> bool:
+        if away:
+            raise away.pop()
+        return start_output(*arguments)
+
+    monkeypatch.setattr(attempts, "start_output", start_at_last)
+    turn = made(runtime.database, "logged")
+    outcome = turn_runner.run(runtime, turn.id)
+    assert outcome is not None
+    assert (outcome.status, away) == (Status.COMPLETED, [])
