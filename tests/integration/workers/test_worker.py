@@ -103,8 +103,9 @@ def test_what_is_no_message_of_ours_is_ignored(
     """G8, S5: unknown ids, other shapes, other tasks, other formats; the worker lives and works on."""
     unknown = ids.new_response_id()
     send(app, unknown)
-    for argument in ("x", "resp_" + "g" * 48, "resp_1' OR '1'='1", 42, None, [unknown], {"id": unknown}, True):
-        send(app, argument, task_id=None)
+    foreign = ("x", "resp_" + "g" * 48, "resp_1' OR '1'='1", 42, None, [unknown], {"id": unknown}, True)
+    for number, argument in enumerate(foreign):
+        send(app, argument, task_id=f"foreign-{number}")
     send(app)
     send(app, unknown, unknown, task_id=None)
     send(app, unknown, task="turnstone.unknown", task_id=None)
@@ -112,7 +113,27 @@ def test_what_is_no_message_of_ours_is_ignored(
     body = until_ended(database, run_to_the_end(app, database, "still there"))
     assert body["status"] == "completed"
     assert len(upstream.calls) == 1
-    assert not [event for event in heard.of(unknown) if event["type"] in ("task-succeeded", "task-failed")]
+    for task_id in (unknown, *(f"foreign-{number}" for number in range(len(foreign)))):
+        assert not [event for event in heard.of(task_id) if event["type"] in ("task-succeeded", "task-failed")]
+
+
+def test_a_worker_takes_no_more_than_it_can_run(
+    app: Celery, worker: CeleryTestWorker, database: Database, upstream: ScriptedUpstream
+) -> None:
+    """G11: what is left in the broker another can take, also when this one dies."""
+    for slot in ("first slot", "second slot"):
+        upstream.script(slot, [Gate(slot), Say("done"), Finish(), Done()])
+        send(app, create(database, [said(slot)], created_at=int(time.time())).id)
+        upstream.wait_at(slot)
+    turn = create(database, [said("next")], created_at=int(time.time()))
+    send(app, turn.id)
+    for _ in range(3):  # it would have taken the message by the time it has answered these
+        app.control.broadcast("ping", reply=True, timeout=DEADLINE_SECONDS, limit=1)
+    with app.connection_for_read() as connection:
+        assert connection.default_channel.queue_declare("default").message_count == 1
+    for slot in ("first slot", "second slot"):
+        upstream.open(slot)
+    until_ended(database, turn)
 
 
 def test_a_failed_turn_shows_as_a_failure_without_any_text(
