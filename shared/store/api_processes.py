@@ -1,6 +1,6 @@
 """API processes that are alive, so that the turns of a dead one's callers do not run for nobody."""
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE
@@ -25,13 +25,20 @@ def leave(connection: Connection, process_id: str) -> None:
 
 
 def abandoned(connection: Connection, *, unseen_seconds: float, limit: int) -> list[Turn]:
-    """Active turns whose API process was not seen for so long, or whose caller with a key did not come back."""
+    """Active turns whose API process was not seen for so long, or whose caller with a key did not come back.
+
+    Without those whose row another transaction holds.
+    """
+    statement = select(*TURN_COLUMNS).where(is_abandoned(unseen_seconds)).limit(limit)
+    return [to_turn(row) for row in connection.execute(statement.with_for_update(of=RESPONSE, skip_locked=True))]
+
+
+def is_abandoned(unseen_seconds: float) -> ColumnElement[bool]:
+    """Whether a turn is such a one."""
     alive = (
         select(API_PROCESS.c.id)
         .where(API_PROCESS.c.id == RESPONSE.c.waiter, API_PROCESS.c.seen_at >= database_now() - unseen_seconds)
         .exists()
     )
     unheard = or_(and_(RESPONSE.c.waiter.is_not(None), ~alive), RESPONSE.c.abandoned_at < database_now())
-    active = (RESPONSE.c.status.in_(ACTIVE), RESPONSE.c.ending.is_(None))
-    statement = select(*TURN_COLUMNS).where(*active, unheard).limit(limit)
-    return [to_turn(row) for row in connection.execute(statement)]
+    return and_(RESPONSE.c.status.in_(ACTIVE), RESPONSE.c.ending.is_(None), unheard)

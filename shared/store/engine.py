@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 POOL_WAIT_SECONDS = 5
 _SQLITE_BUSY_SECONDS = 5
-_IDLE_TRANSACTION_SECONDS = 30
+_IDLE_TRANSACTION_SECONDS = 5
 _READ_ONLY = "25006"
 
 # A server that has vanished is noticed within seconds, not when TCP gives up.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.errors import IdempotencyKeyReused
@@ -34,6 +34,11 @@ def claim(connection: Connection, owner: str, key: str, digest: str, made_id: st
     return str(row.made_id)
 
 
+def is_old() -> ColumnElement[bool]:
+    """A key that is older than a day."""
+    return IDEMPOTENCY.c.created_at < database_now() - _KEPT_SECONDS
+
+
 def forget_old(connection: Connection) -> None:
-    """Drop keys that are older than a day."""
-    connection.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_at < database_now() - _KEPT_SECONDS))
+    """Drop the old keys."""
+    connection.execute(delete(IDEMPOTENCY).where(is_old()))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
@@ -126,6 +126,12 @@ def look(connection: Connection, response_ids: Sequence[str]) -> dict[str, Sight
     return {row.id: Sight(Status(row.status), max(1, row.attempt - (row.ending is not None))) for row in rows}
 
 
+def is_due() -> ColumnElement[bool]:
+    """A turn that was not to be stored and whose time is up."""
+    return RESPONSE.c.erase_at < database_now()
+
+
 def erase_due(connection: Connection) -> int:
-    """Erase the ended turns that were not to be stored and whose time is up; how many there were."""
-    return connection.execute(delete(RESPONSE).where(RESPONSE.c.erase_at < database_now())).rowcount
+    """Erase these; how many there were. What somebody holds is left for the next time."""
+    free = select(RESPONSE.c.id).where(is_due()).with_for_update(skip_locked=True)
+    return connection.execute(delete(RESPONSE).where(RESPONSE.c.id.in_(free))).rowcount

@@ -1,14 +1,66 @@
-"""What the sweeper looks for: turns that nobody is driving any more. Every change is a compare-and-set."""
+"""What the sweeper looks for: turns that nobody is driving any more. Every change is a compare-and-set.
 
-from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
+A row that somebody holds is passed over: one process frozen in a transaction must not hold up the recovery of all.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, not_, or_, select, update
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
+from shared.store import api_processes, idempotency, responses
 from shared.store.attempts import may_restart
 from shared.store.database_clock import database_now
-from shared.store.responses import erase
 from shared.store.rows import TURN_COLUMNS, to_turn
-from shared.store.tables import RESPONSE
+from shared.store.tables import IDEMPOTENCY, RESPONSE
+
+
+class Chore(StrEnum):
+    """The kinds of work that a sweep may find."""
+
+    ERASE = "erase"
+    FORGET_KEYS = "forget_keys"
+    PURGE = "purge"
+    RELEASE_ORPHANS = "release_orphans"
+    SEND_AGAIN = "send_again"
+    END_ABANDONED = "end_abandoned"
+    END_OVER_AGE = "end_over_age"
+    RESTART = "restart"
+    END_LOST = "end_lost"
+    RESUME_ENDS = "resume_ends"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """After how many seconds a sweep takes notice."""
+
+    silent: float
+    lease: float
+    unseen: float
+    queued: float
+    running: float
+    kept: float | None
+
+
+def look(connection: Connection, limits: Limits) -> list[Chore]:
+    """What there is to do, in one statement: a sweep that finds nothing costs no more."""
+    work = {
+        Chore.ERASE: responses.is_due(),
+        Chore.FORGET_KEYS: idempotency.is_old(),
+        Chore.PURGE: _older_than(limits.kept) if limits.kept else false(),
+        Chore.RELEASE_ORPHANS: _orphaned(),
+        Chore.SEND_AGAIN: and_(_ready(), _sent_before(limits.silent)),
+        Chore.END_ABANDONED: api_processes.is_abandoned(limits.unseen),
+        Chore.END_OVER_AGE: _over_age(limits.queued, limits.running),
+        Chore.RESTART: and_(may_restart(), _sent_before(limits.lease)),
+        Chore.END_LOST: _lost(),
+        Chore.RESUME_ENDS: _ender_died(),
+    }
+    tables = {Chore.FORGET_KEYS: IDEMPOTENCY}
+    found = [exists().select_from(tables.get(chore, RESPONSE)).where(some).label(chore) for chore, some in work.items()]
+    return [chore for chore, some in zip(work, connection.execute(select(*found)).one(), strict=True) if some]
 
 
 def count_queued(connection: Connection) -> int:
@@ -19,61 +71,42 @@ def count_queued(connection: Connection) -> int:
 
 def silent(connection: Connection, *, older_than_seconds: float, limit: int) -> list[Turn]:
     """Queued turns whose message was sent longest ago, the oldest first; now marked as sent again."""
-    oldest = (
-        select(RESPONSE.c.id)
-        .where(_ready(), _sent_before(older_than_seconds))
-        .order_by(RESPONSE.c.dispatched_at)
-        .limit(limit)
-    )
-    return _mark_sent(connection, RESPONSE.c.id.in_(oldest), older_than_seconds)
+    oldest = _free(and_(_ready(), _sent_before(older_than_seconds))).order_by(RESPONSE.c.dispatched_at).limit(limit)
+    return _mark_sent(connection, oldest)
 
 
 def restartable(connection: Connection, *, older_than_seconds: float, limit: int) -> list[Turn]:
     """Turns whose worker was lost before anybody saw their output; now marked as sent again."""
-    lost = select(RESPONSE.c.id).where(may_restart(), _sent_before(older_than_seconds)).limit(limit)
-    return _mark_sent(connection, RESPONSE.c.id.in_(lost), older_than_seconds)
+    lost = _free(and_(may_restart(), _sent_before(older_than_seconds))).limit(limit)
+    return _mark_sent(connection, lost)
 
 
 def lost(connection: Connection, *, limit: int) -> list[Turn]:
     """Turns whose worker was lost and that may not run anew."""
-    statement = select(*TURN_COLUMNS).where(_expired(), RESPONSE.c.ending.is_(None), not_(may_restart())).limit(limit)
-    return [to_turn(row) for row in connection.execute(statement)]
+    return _turns(connection, _lost(), limit)
 
 
-def adopt_dead_enders(connection: Connection, *, lease_seconds: float) -> list[Turn]:
+def over_age(connection: Connection, *, queued_seconds: float, running_seconds: float, limit: int) -> list[Turn]:
+    """Turns that waited or ran for too long, by the database's clock."""
+    return _turns(connection, _over_age(queued_seconds, running_seconds), limit)
+
+
+def adopt_dead_enders(connection: Connection, *, lease_seconds: float, limit: int = 100) -> list[Turn]:
     """Turns whose ender died half-way, taken under a new lease; attempt and ending stay."""
     statement = (
         update(RESPONSE)
-        .where(_expired(), RESPONSE.c.ending.is_not(None))
+        .where(RESPONSE.c.id.in_(_free(_ender_died()).limit(limit)))
         .values(lease_until=database_now() + lease_seconds)
         .returning(*TURN_COLUMNS)
     )
     return [to_turn(row) for row in connection.execute(statement)]
 
 
-def over_age(connection: Connection, *, queued_seconds: float, running_seconds: float, limit: int) -> list[Turn]:
-    """Turns that waited or ran for too long, by the database's clock."""
-    waited = and_(RESPONSE.c.status == Status.QUEUED, RESPONSE.c.created_at < database_now() - queued_seconds)
-    ran = and_(
-        RESPONSE.c.status == Status.IN_PROGRESS,
-        RESPONSE.c.ending.is_(None),
-        RESPONSE.c.started_at < database_now() - running_seconds,
-    )
-    statement = select(*TURN_COLUMNS).where(or_(waited, ran)).limit(limit)
-    return [to_turn(row) for row in connection.execute(statement)]
-
-
 def release_orphans(connection: Connection) -> list[Turn]:
     """Waiting turns whose predecessor has ended or is gone: a net below the release in every end."""
-    predecessor = RESPONSE.alias("predecessor")
-    blocking = (
-        select(predecessor.c.id)
-        .where(predecessor.c.id == RESPONSE.c.waits_for, predecessor.c.status.in_(ACTIVE))
-        .exists()
-    )
     statement = (
         update(RESPONSE)
-        .where(RESPONSE.c.waits_for.is_not(None), not_(blocking))
+        .where(RESPONSE.c.id.in_(_free(_orphaned())))
         .values(waits_for=None, dispatched_at=database_now())
         .returning(*TURN_COLUMNS)
     )
@@ -84,23 +117,28 @@ def purge(connection: Connection, *, older_than_seconds: float, limit: int) -> i
     """Erase old ended responses that nothing goes on from; how many. Chains go from their ends, in rounds."""
     child = RESPONSE.alias("child")
     leaf = not_(select(child.c.id).where(child.c.previous_response_id == RESPONSE.c.id).exists())
-    old = RESPONSE.c.ended_at < database_now() - older_than_seconds
-    chosen = select(RESPONSE.c.id).where(old, leaf).order_by(RESPONSE.c.ended_at).limit(limit).with_for_update()
+    chosen = _free(and_(_older_than(older_than_seconds), leaf)).order_by(RESPONSE.c.ended_at).limit(limit)
     held = connection.execute(chosen).scalars().all()
-    # Asked again, now that nobody can go on from them: somebody may have, while the locks were waited for.
+    # Asked again, now that nobody can go on from them: somebody may have, just before they were locked.
     response_ids = connection.execute(select(RESPONSE.c.id).where(RESPONSE.c.id.in_(held), leaf)).scalars().all()
-    erase(connection, response_ids)
+    responses.erase(connection, response_ids)
     return len(response_ids)
 
 
-def _mark_sent(connection: Connection, chosen: ColumnElement[bool], older_than_seconds: float) -> list[Turn]:
-    # The age is asked for again: another sweeper may have been here since the choice.
+def _mark_sent(connection: Connection, free: Select[tuple[str]]) -> list[Turn]:
     statement = (
-        update(RESPONSE)
-        .where(chosen, _sent_before(older_than_seconds))
-        .values(dispatched_at=database_now())
-        .returning(*TURN_COLUMNS)
+        update(RESPONSE).where(RESPONSE.c.id.in_(free)).values(dispatched_at=database_now()).returning(*TURN_COLUMNS)
     )
+    return [to_turn(row) for row in connection.execute(statement)]
+
+
+def _free(some: ColumnElement[bool]) -> Select[tuple[str]]:
+    """The ids of such rows, locked; without those that another transaction holds."""
+    return select(RESPONSE.c.id).where(some).with_for_update(of=RESPONSE, skip_locked=True)
+
+
+def _turns(connection: Connection, some: ColumnElement[bool], limit: int) -> list[Turn]:
+    statement = select(*TURN_COLUMNS).where(some).limit(limit).with_for_update(of=RESPONSE, skip_locked=True)
     return [to_turn(row) for row in connection.execute(statement)]
 
 
@@ -114,3 +152,31 @@ def _expired() -> ColumnElement[bool]:
 
 def _sent_before(seconds: float) -> ColumnElement[bool]:
     return or_(RESPONSE.c.dispatched_at.is_(None), RESPONSE.c.dispatched_at < database_now() - seconds)
+
+
+def _older_than(seconds: float) -> ColumnElement[bool]:
+    return RESPONSE.c.ended_at < database_now() - seconds
+
+
+def _lost() -> ColumnElement[bool]:
+    return and_(_expired(), RESPONSE.c.ending.is_(None), not_(may_restart()))
+
+
+def _ender_died() -> ColumnElement[bool]:
+    return and_(_expired(), RESPONSE.c.ending.is_not(None))
+
+
+def _over_age(queued_seconds: float, running_seconds: float) -> ColumnElement[bool]:
+    waited = and_(RESPONSE.c.status == Status.QUEUED, RESPONSE.c.created_at < database_now() - queued_seconds)
+    ran = and_(
+        RESPONSE.c.status == Status.IN_PROGRESS,
+        RESPONSE.c.ending.is_(None),
+        RESPONSE.c.started_at < database_now() - running_seconds,
+    )
+    return or_(waited, ran)
+
+
+def _orphaned() -> ColumnElement[bool]:
+    predecessor = RESPONSE.alias("predecessor")
+    active = and_(predecessor.c.id == RESPONSE.c.waits_for, predecessor.c.status.in_(ACTIVE))
+    return and_(RESPONSE.c.waits_for.is_not(None), not_(select(predecessor.c.id).where(active).exists()))

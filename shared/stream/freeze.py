@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import cast
 
+from shared import clock
 from shared.stream.connections import OUTAGE, Redis
 from shared.stream.keys import Keys, Live
 from shared.stream.scripts import FREEZE
+
+_SILENT_SECONDS = 1.0
 
 
 class LogFreezer:
@@ -16,6 +19,7 @@ class LogFreezer:
         self._keys = keys
         self._keep = int(keep_seconds)
         self._freeze = client.register_script(FREEZE)
+        self._silent_until = 0.0
 
     def freeze(self, response_id: str, attempt: int, work: int, again: Callable[[], bool]) -> list[bytes] | None:
         """Fence off every attempt below `attempt` and return the frames of `work`.
@@ -39,7 +43,10 @@ class LogFreezer:
         self._publish(self._keys.cancel, response_id.encode())
 
     def _publish(self, channel: str, message: bytes) -> None:
+        # Hints only: while Redis is away, one in a second waits for it in vain, and not each of them.
+        if clock.monotonic() < self._silent_until:
+            return
         try:
             self._client.publish(channel, message)
         except OUTAGE:
-            return
+            self._silent_until = clock.monotonic() + _SILENT_SECONDS

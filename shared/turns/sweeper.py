@@ -7,6 +7,7 @@ not travel through the broker, since it must work while the broker is down.
 import math
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import structlog
@@ -17,6 +18,7 @@ from shared.queue import Dispatcher
 from shared.settings import Settings
 from shared.store import api_processes, idempotency, responses, sweeping
 from shared.store.engine import Database
+from shared.store.sweeping import Chore, Limits
 from shared.turns.ending import TurnEnder
 from shared.turns.recovery import Recovery, tell
 
@@ -24,6 +26,8 @@ _LOST = {"code": "server_error", "message": "The worker running this turn was lo
 _OVER_AGE = {"code": "server_error", "message": "The turn did not end within the time this server allows."}
 _UNSEEN_SECONDS = 15  # three beats of an API process
 _AT_ONCE = 100
+# Each end may wait for a Redis that is away: so many wait together.
+_ENDER_THREADS = 8
 _DAY_SECONDS = 86_400
 
 T = TypeVar("T")
@@ -39,9 +43,19 @@ class Sweeper:
         self._dispatcher = dispatcher
         self._lease_seconds = settings.lease_seconds
         self._sweep_seconds = settings.sweep_seconds
-        self._queued_seconds = settings.queued_seconds
-        self._running_seconds = settings.turn_seconds + 2 * settings.lease_seconds
-        self._keep_seconds = settings.retention_days and settings.retention_days * _DAY_SECONDS
+        self._limits = _limits(settings)
+        self._chores: dict[Chore, Callable[[], object]] = {
+            Chore.ERASE: lambda: self._change(responses.erase_due),
+            Chore.FORGET_KEYS: lambda: self._change(idempotency.forget_old),
+            Chore.PURGE: lambda: self._change(sweeping.purge, older_than_seconds=self._limits.kept, limit=_AT_ONCE),
+            Chore.RELEASE_ORPHANS: self._release_orphans,
+            Chore.SEND_AGAIN: self._send_again,
+            Chore.END_ABANDONED: self._end_abandoned,
+            Chore.END_OVER_AGE: self._end_over_age,
+            Chore.RESTART: self._restart,
+            Chore.END_LOST: self._end_lost,
+            Chore.RESUME_ENDS: self._resume_ends,
+        }
         self._last_contact = clock.monotonic()
         self._outage_over = -math.inf
         self._stop = threading.Event()
@@ -55,15 +69,8 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Look once for everything; raises as the database does."""
-        self._change(responses.erase_due)
-        self._change(idempotency.forget_old)
-        if self._keep_seconds:
-            self._change(sweeping.purge, older_than_seconds=self._keep_seconds, limit=_AT_ONCE)
-        self._dispatch(Recovery.WAITING_RELEASED, self._change(sweeping.release_orphans))
-        self._resend_silent()
-        self._end_abandoned()
-        self._end_over_age()
-        self._recover_lost()
+        for chore in self._change(sweeping.look, limits=self._limits):
+            self._chores[chore]()
 
     def _run(self) -> None:
         while not self._stop.wait(self._sweep_seconds):
@@ -79,44 +86,76 @@ class Sweeper:
             self._outage_over = now
         self._last_contact = now
 
-    def _resend_silent(self) -> None:
+    # -- chores ---------------------------------------------------------------------------------------------
+
+    def _release_orphans(self) -> None:
+        self._dispatch(Recovery.WAITING_RELEASED, self._change(sweeping.release_orphans))
+
+    def _send_again(self) -> None:
         """Send lost messages again, never more than the broker is short of: a long healthy queue gets none."""
-        queued = self._read(sweeping.count_queued)
-        if not queued:
-            return
         try:
-            missing = queued - self._dispatcher.depth()
+            missing = self._read(sweeping.count_queued) - self._dispatcher.depth()
         except Exception as error:  # noqa: BLE001 - each transport raises its own; the turns wait until it is back
             log.warning("broker_unreachable", error=type(error).__name__)
             return
         if missing > 0:
             limit = min(missing, _AT_ONCE)
-            silent = self._change(sweeping.silent, older_than_seconds=self._sweep_seconds, limit=limit)
+            silent = self._change(sweeping.silent, older_than_seconds=self._limits.silent, limit=limit)
             self._dispatch(Recovery.MESSAGE_SENT_AGAIN, silent)
 
     def _end_abandoned(self) -> None:
         """Nobody waits for a foreground turn whose API process has died."""
-        for turn in self._judge(
-            api_processes.abandoned, after_seconds=_UNSEEN_SECONDS, unseen_seconds=_UNSEEN_SECONDS, limit=_AT_ONCE
-        ):
+
+        def end(turn: Turn) -> None:
             if self._ender.end(turn, "cancelled"):
                 tell(Recovery.ABANDONED_CANCELLED, turn.id, turn.attempt)
 
+        unseen = self._limits.unseen
+        self._each(
+            end, self._judge(api_processes.abandoned, after_seconds=unseen, unseen_seconds=unseen, limit=_AT_ONCE)
+        )
+
     def _end_over_age(self) -> None:
-        limits = {"queued_seconds": self._queued_seconds, "running_seconds": self._running_seconds}
-        for turn in self._judge(sweeping.over_age, limit=_AT_ONCE, **limits):
+        def end(turn: Turn) -> None:
             if self._ender.end(turn, "failed", _OVER_AGE):
                 tell(Recovery.OVER_AGE_FAILED, turn.id, turn.attempt)
 
-    def _recover_lost(self) -> None:
+        limits = {"queued_seconds": self._limits.queued, "running_seconds": self._limits.running}
+        self._each(end, self._judge(sweeping.over_age, limit=_AT_ONCE, **limits))
+
+    def _restart(self) -> None:
         restartable = self._judge(sweeping.restartable, older_than_seconds=self._lease_seconds, limit=_AT_ONCE)
         self._dispatch(Recovery.RESTARTED, restartable)
-        for turn in self._judge(sweeping.lost, limit=_AT_ONCE):
+
+    def _end_lost(self) -> None:
+        def end(turn: Turn) -> None:
             if self._ender.end_lost(turn, _LOST):
                 tell(Recovery.LOST_FAILED, turn.id, turn.attempt)
-        for turn in self._judge(sweeping.adopt_dead_enders, lease_seconds=self._lease_seconds):
+
+        self._each(end, self._judge(sweeping.lost, limit=_AT_ONCE))
+
+    def _resume_ends(self) -> None:
+        def resume(turn: Turn) -> None:
             if self._ender.resume(turn, _LOST if turn.ending == "failed" else None):
                 tell(Recovery.END_RESUMED, turn.id, turn.attempt)
+
+        # As many as are under way at once: a lease that ran out in the queue would be taken by the next sweeper.
+        adopt = {"lease_seconds": self._lease_seconds, "limit": _ENDER_THREADS}
+        self._each(resume, self._judge(sweeping.adopt_dead_enders, **adopt))
+
+    # -- steps ----------------------------------------------------------------------------------------------
+
+    def _each(self, end: Callable[[Turn], None], turns: list[Turn]) -> None:
+        """End these turns, some at a time; the database answered each."""
+        if not turns:
+            return
+
+        def end_one(turn: Turn) -> None:
+            end(turn)
+            self._note_contact()
+
+        with ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="sweeper-ender") as pool:
+            list(pool.map(end_one, turns))
 
     def _dispatch(self, recovery: Recovery, turns: list[Turn]) -> None:
         for turn in turns:
@@ -133,11 +172,22 @@ class Sweeper:
             quiet_seconds = max(self._lease_seconds, after_seconds)
             return query(connection, **kwargs) if clock.monotonic() >= self._outage_over + quiet_seconds else []
 
-    def _change(self, change: Callable[..., T], *args: object, **kwargs: object) -> T:
+    def _change(self, change: Callable[..., T], **kwargs: object) -> T:
         with self._database.write() as connection:
             self._note_contact()
-            return change(connection, *args, **kwargs)
+            return change(connection, **kwargs)
 
     def _read(self, query: Callable[..., T], **kwargs: object) -> T:
         with self._database.read() as connection:
             return query(connection, **kwargs)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        silent=settings.sweep_seconds,
+        lease=settings.lease_seconds,
+        unseen=_UNSEEN_SECONDS,
+        queued=settings.queued_seconds,
+        running=settings.turn_seconds + 2 * settings.lease_seconds,
+        kept=settings.retention_days and settings.retention_days * _DAY_SECONDS,
+    )

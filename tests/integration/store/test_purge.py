@@ -6,7 +6,7 @@ from shared.core.turn import Turn
 from shared.store import creation, items, responses, sweeping
 from shared.store.database_clock import database_now
 from shared.store.engine import Database
-from tests.stored_conversations import contents, converse, delete, take_out, until_somebody_waits_for_a_lock
+from tests.stored_conversations import contents, converse, delete, take_out
 from tests.stored_turns import OWNER, answered, change, claimed, create, everything, new_turn, texts
 
 
@@ -71,16 +71,13 @@ def test_turns_that_run_or_wait_are_never_purged_nor_what_they_go_on_from(databa
     assert left(database, parent, *turns) == [parent, *turns]
 
 
-def test_a_follow_up_made_while_the_purge_waits_keeps_its_parent(postgres_database_url: str) -> None:
-    """The race, stepped: the purge has chosen the parent, and stands at the lock that the new turn holds."""
+def test_a_parent_that_a_follow_up_is_being_made_of_is_passed_over(postgres_database_url: str) -> None:
+    """The race, stepped: the new turn holds its parent. The purge neither takes that nor waits for it."""
     database = Database(postgres_database_url)
     parent, other = answered(database, "q", "a"), answered(database, "q", "a")
     child = new_turn(previous_response_id=parent.id)
-    with ThreadPoolExecutor(1) as pool:
-        with database.write() as connection:
-            assert creation.create(connection, OWNER, child, [], waiter=None) is None
-            purging = pool.submit(purge, database)
-            until_somebody_waits_for_a_lock(database)
-        assert purging.result(30) == 1
+    with ThreadPoolExecutor(1) as pool, database.write() as connection:
+        assert creation.create(connection, OWNER, child, [], waiter=None) is None
+        assert pool.submit(purge, database).result(30) == 1
     assert left(database, parent, other, child) == [parent, child]
     database.close()

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
 from shared.store import responses, sweeping
 from shared.store.database_clock import database_now
 from shared.store.engine import Connection, Database
-from tests.stored_conversations import until_somebody_waits_for_a_lock
+from shared.store.tables import RESPONSE
 from tests.stored_turns import answered, change, claimed, create, expire, row
 
 SWEEPERS = 6
@@ -78,16 +79,39 @@ def test_many_sweepers_send_each_turn_once(database: Database, look: Callable[[C
 
 
 def test_sweepers_that_look_at_the_same_moment_send_a_turn_once(postgres_database_url: str) -> None:
-    """The race, stepped: the second has made its choice, and stands at the lock of the first."""
+    """The race, stepped: the second passes over what the first holds, and neither waits for it nor takes it."""
     database = Database(postgres_database_url)
     turn = create(database)
     sent(database, turn, 20)
-    with ThreadPoolExecutor(1) as pool:
-        with database.write() as connection:
-            assert [one.id for one in silent(connection)] == [turn.id]
-            second = pool.submit(found, database, silent)
-            until_somebody_waits_for_a_lock(database)
-        assert second.result(30) == set()
+    with ThreadPoolExecutor(1) as pool, database.write() as connection:
+        assert [one.id for one in silent(connection)] == [turn.id]
+        assert pool.submit(found, database, silent).result(30) == set()
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "look"),
+    [
+        ({}, restartable),
+        ({"observed": True, "output_started": True}, lambda c: sweeping.lost(c, limit=9)),
+        ({"attempt": 2, "ending": "cancelled"}, lambda c: sweeping.adopt_dead_enders(c, lease_seconds=30)),
+        ({}, lambda c: sweeping.over_age(c, queued_seconds=1, running_seconds=1, limit=9)),
+        ({"waits_for": "gone"}, sweeping.release_orphans),
+    ],
+    ids=["restartable", "lost", "dead ender", "over age", "orphan"],
+)
+def test_a_turn_that_somebody_holds_keeps_no_other_waiting(
+    postgres_database_url: str, state: dict[str, object], look: Callable[[Connection], list[Turn]]
+) -> None:
+    """G4: a process frozen in a transaction holds its row for seconds."""
+    database = Database(postgres_database_url)
+    held, free = claimed(database).id, claimed(database).id
+    for response_id in (held, free):
+        change(database, response_id, started_at=1.0, dispatched_at=1.0, lease_until=1.0, **state)
+    with ThreadPoolExecutor(1) as pool, database.write() as connection:
+        connection.execute(select(RESPONSE.c.id).where(RESPONSE.c.id == held).with_for_update())
+        assert pool.submit(found, database, look).result(30) == {free}
+    assert held in found(database, look)
     database.close()
 
 
