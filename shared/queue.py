@@ -11,6 +11,7 @@ from kombu.connection import Connection
 from kombu.entity import Queue
 
 from shared import clock
+from shared.keepalive import KEEPALIVE_OPTIONS
 from shared.settings import Settings
 
 RUN_TURN = "turnstone.run_turn"
@@ -23,6 +24,16 @@ _QUEUE_OF_TIER = {"priority": PRIORITY, "fast": PRIORITY, "ultrafast": PRIORITY,
 _WAITING_MESSAGES = 10_000
 _BREAKER_SECONDS = 1.0
 _SOCKET_SECONDS = 2.0
+
+# A broker that has vanished without a word: an overdue answer is noticed within three of these, by the worker that
+# waits for messages; any other command gives up after `socket_timeout`.
+_LINE = {
+    "health_check_interval": 3,
+    "socket_timeout": 5.0,
+    "socket_connect_timeout": 5.0,
+    "socket_keepalive": True,
+    "socket_keepalive_options": KEEPALIVE_OPTIONS,
+}
 
 log = structlog.get_logger()
 
@@ -57,6 +68,7 @@ def celery_app(settings: Settings) -> Celery:
         broker_transport_options={
             "global_keyprefix": f"{settings.key_prefix}:",
             "queue_order_strategy": "priority",
+            **_LINE,
         },
         result_backend=None,
         task_acks_late=False,

@@ -5,6 +5,8 @@ import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from shared.keepalive import KEEPALIVE_OPTIONS
+
 _CONNECT_SECONDS = 2
 _ANSWER_SECONDS = 2
 
@@ -26,5 +28,10 @@ def connect(url: str) -> Redis:
 def connect_async(url: str) -> AsyncRedis:
     """An asyncio client, for event loops. A dropped connection is opened anew once per command."""
     return aioredis.Redis.from_url(
-        url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_ANSWER_SECONDS, protocol=2
+        url,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        socket_timeout=_ANSWER_SECONDS,
+        socket_keepalive=True,  # subscribers wait without a timeout
+        socket_keepalive_options=KEEPALIVE_OPTIONS,
+        protocol=2,
     )
