@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from shared.core.turn import Ending
 from shared.store.engine import Database
 from tests.integration.store.stepped_rows import Stored
 from tests.integration.store.stepped_turns import Held, Step, Taken, take
@@ -45,14 +46,22 @@ class Situation(NamedTuple):
 def steps(situation: Situation) -> Iterator[Step]:
     """Every step that somebody could try next, allowed or not."""
     yield from (Step(name) for name in BY_ANYBODY)
-    for held in situation.held:
+    stored = situation.stored
+    for held in situation.held | _mistaken(stored):
         names = ("finish ending",) if held.ending else BY_WORKERS
         yield from (Step(name, held) for name in names)
-    stored = situation.stored
     if stored is not None and stored.lease == "holds":
         yield Step("let lease end")
     if stored is not None and stored.status == "in_progress" and not stored.side_effects:
         yield Step("act")
+
+
+def _mistaken(stored: Stored | None) -> frozenset[Held]:
+    """The ender's number in the hands of a worker, or of one who would write another end: no schedule leads there."""
+    if stored is None or not stored.ending or stored.ended:
+        return frozenset()
+    other: Ending = "failed" if stored.ending == "cancelled" else "cancelled"
+    return frozenset({Held(stored.attempt), Held(stored.attempt, other)})
 
 
 def after(situation: Situation, taken: Taken) -> Situation:

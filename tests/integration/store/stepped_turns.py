@@ -102,8 +102,7 @@ def _if(changed: bool, held: Held) -> Held | None:
 
 def _claim(connection: Connection, one: str, _held: Held) -> Held | None:
     turn = attempts.claim(connection, one, worker="w", lease_seconds=LEASE)
-    assert turn is None or (turn.status, turn.ending, turn.output_started) == (Status.IN_PROGRESS, None, False)
-    return Held(turn.attempt) if turn else None
+    return Held(turn.attempt, turn.ending) if turn else None
 
 
 def _renew(connection: Connection, turns: Turns) -> dict[str, Held]:
@@ -142,10 +141,8 @@ def _end(end: Callable[..., bool], connection: Connection, one: str, held: Held,
 
 
 def _cancel_queued(connection: Connection, turns: Turns) -> dict[str, Held]:
-    listed = {turn.id for turn in _abandoned(connection) if turn.status is Status.QUEUED}
-    told = _each(_end_queued)(connection, turns)
-    assert listed == told.keys()
-    return told
+    listed = [turn for turn in _abandoned(connection) if turn.status is Status.QUEUED]
+    return _as_listed(listed, _each(_end_queued)(connection, turns))
 
 
 def _end_queued(connection: Connection, one: str, held: Held) -> Held | None:
@@ -155,24 +152,18 @@ def _end_queued(connection: Connection, one: str, held: Held) -> Held | None:
 
 
 def _cancel(connection: Connection, turns: Turns) -> dict[str, Held]:
-    listed = {turn.id for turn in _abandoned(connection) if turn.status is Status.IN_PROGRESS}
-    told = _take_over(connection, turns, "cancelled")
-    assert listed == told.keys()
-    return told
+    listed = [turn for turn in _abandoned(connection) if turn.status is Status.IN_PROGRESS]
+    return _as_listed(listed, _take_over(connection, turns, "cancelled"))
 
 
 def _fail(connection: Connection, turns: Turns) -> dict[str, Held]:
     listed = sweeping.over_age(connection, queued_seconds=_FOR_EVER, running_seconds=-1, limit=_MANY)
-    told = _take_over(connection, turns, "failed")
-    assert {turn.id for turn in listed} == told.keys()
-    return told
+    return _as_listed(listed, _take_over(connection, turns, "failed"))
 
 
 def _fail_lost(connection: Connection, turns: Turns) -> dict[str, Held]:
     listed = sweeping.lost(connection, limit=_MANY)
-    told = _take_over(connection, turns, "failed", only_lost=True)
-    assert {turn.id for turn in listed} == told.keys()
-    return told
+    return _as_listed(listed, _take_over(connection, turns, "failed", only_lost=True))
 
 
 def _take_over(connection: Connection, turns: Turns, ending: Ending, only_lost: bool = False) -> dict[str, Held]:
@@ -240,6 +231,11 @@ STEPS: dict[str, Take] = {
 }
 
 _nothing = journals.compress([b""])
+
+
+def _as_listed(listed: Collection[Turn], told: dict[str, Held]) -> dict[str, Held]:
+    assert {turn.id for turn in listed} == told.keys(), "the sweeper's list is not what can be taken"
+    return told
 
 
 def _abandoned(connection: Connection) -> list[Turn]:
