@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 COMPILE := uv pip compile --quiet --universal -p 3.11 --no-emit-index-url --generate-hashes \
 	--custom-compile-command "make lock"
 
-.PHONY: help install up demo test faults lint types check format lock bench real-model clean
+.PHONY: help install up demo test faults mutants lint types check format lock bench real-model clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: install ## Run all tests
 
 faults: install ## Kill, freeze and cut off real processes: judged by the clock, so on a machine that is not busy
 	$(BIN)/pytest tests/faults
+
+mutants: install ## Remove each safeguard from a copy of the code and see that a test notices
+	$(BIN)/python -m tests.mutants.run
 
 lint: install ## Look for mistakes, formatting and forbidden imports
 	$(BIN)/ruff format --check .

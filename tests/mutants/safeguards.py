@@ -1,0 +1,67 @@
+"""All safeguards, in the order of the table, and what the codes of their guarantees stand for."""
+
+from tests.mutants.fences import FENCES
+from tests.mutants.logs import LOGS
+from tests.mutants.order import ORDER
+from tests.mutants.readers import READERS
+from tests.mutants.recovery import RECOVERY
+from tests.mutants.requests import REQUESTS
+from tests.mutants.safeguard import Safeguard
+from tests.mutants.workers import WORKERS
+
+SAFEGUARDS = (*FENCES, *ORDER, *RECOVERY, *LOGS, *READERS, *WORKERS, *REQUESTS)
+
+GUARANTEES = {
+    "G1": "an accepted turn reaches an end",
+    "G2": "a turn ends once, and its end never changes",
+    "G3": "a worker that lost its turn changes nothing and publishes nothing",
+    "G4": "the turn of a killed worker runs again, or ends, soon after its lease",
+    "G5": "nobody sees the output of two attempts",
+    "G6": "Redis may be away, empty or late at any time",
+    "G7": "the database may be away for two minutes",
+    "G8": "messages that come twice, late or from elsewhere do nothing",
+    "G9": "a turn is tried at most three times",
+    "G10": "wrong clocks of processes do not matter",
+    "G11": "a rolling restart loses and doubles nothing",
+    "G13": "event numbers have no gap and no repeat",
+    "G15": "a stream always ends",
+    "G16": "what was streamed is what is stored",
+    "G17": "an API process may die under its readers and callers",
+    "G18": "a slow reader costs bounded memory",
+    "G19": "a foreground client that leaves stops its turn",
+    "G20": "a cancel that was acknowledged stands",
+    "G22": "turns of a conversation run one at a time, in order, and none is stranded",
+    "G23": "one idempotency key, one turn",
+    "G26": "requests are bounded",
+    "C8": "a conversation holds what its turns and its owner put there",
+    "Q1": "nothing stays queued or running for ever, and no storm of messages helps it",
+    "Q2": "a turn never runs twice at once",
+    "Q9": "what is not kept is erased; what is kept is not",
+    "R8": "branches go on from what is there",
+    "R9": "a follow-up sees all of the turn before it",
+    "S1": "no first event is lost",
+    "S2": "another owner's is an unknown id",
+    "S4": "texts of requests are in no log and no error",
+    "S5": "the broker takes JSON alone",
+    "S8": "no text can forge an event",
+}
+
+# Not safeguards: without them a worker, or an API process, of the copy does not start.
+IMPORTED = (
+    Safeguard(
+        "workers are started from the copy",
+        "",
+        "workers/app.py",
+        "settings = load_settings()\n",
+        "raise SystemExit\n",
+        ("tests/integration/workers/test_worker.py::test_what_is_no_message_of_ours_is_ignored",),
+    ),
+    Safeguard(
+        "API processes are started from the copy",
+        "",
+        "api/main.py",
+        "    settings = settings or load_settings()\n",
+        "    raise SystemExit\n",
+        ("tests/acceptance/test_bad_requests.py::test_a_body_over_the_limit_is_413_however_it_is_sent",),
+    ),
+)

@@ -1,0 +1,38 @@
+"""A cancel that was overtaken by the turn's own end says so, as any later one would (G20)."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from api import responses
+from shared.core.turn_status import Status
+from shared.errors import InvalidRequest
+from shared.store.responses import Stored
+from tests.stored_turns import OWNER, new_turn
+
+pytestmark = pytest.mark.anyio
+
+
+class Overtaken:
+    """An API process that sees a turn run, and finds it completed once it has tried to end it."""
+
+    settings = SimpleNamespace(cancel_wait_seconds=3)
+    ender = SimpleNamespace(end=None)
+
+    def __init__(self) -> None:
+        self.status = Status.IN_PROGRESS
+
+    async def read(self, *_: Any) -> Stored:
+        body = None if self.status is Status.IN_PROGRESS else "{}"
+        return Stored(new_turn(status=self.status, attempt=1), body)
+
+    async def end(self, *_: Any) -> bool:
+        self.status = Status.COMPLETED
+        return False
+
+
+async def test_a_cancel_that_comes_too_late_is_refused() -> None:
+    runtime: Any = Overtaken()
+    with pytest.raises(InvalidRequest, match="Cannot cancel a completed response"):
+        await responses.cancel("resp_1", runtime, OWNER)
