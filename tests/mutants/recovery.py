@@ -160,7 +160,7 @@ RECOVERY = (
         "and_(RESPONSE.c.waiter.is_not(None), ~alive)",
         "RESPONSE.c.waiter.is_not(None)",
         (
-            f"{_STORE}/test_api_processes.py::test_the_turns_of_a_process_are_abandoned_exactly_when_it_was_not_seen_for_so_long",
+            f"{_STORE}/test_abandoned.py::test_the_turns_of_a_process_are_abandoned_exactly_when_it_was_not_seen_for_so_long",
         ),
     ),
     Safeguard(
@@ -170,7 +170,7 @@ RECOVERY = (
         "API_PROCESS.c.id == RESPONSE.c.waiter, API_PROCESS.c.seen_at >= database_now() - unseen_seconds",
         "API_PROCESS.c.id == RESPONSE.c.waiter",
         (
-            f"{_STORE}/test_api_processes.py::test_the_turns_of_a_process_are_abandoned_exactly_when_it_was_not_seen_for_so_long",
+            f"{_STORE}/test_abandoned.py::test_the_turns_of_a_process_are_abandoned_exactly_when_it_was_not_seen_for_so_long",
         ),
     ),
     Safeguard(
@@ -180,7 +180,7 @@ RECOVERY = (
         "and_(RESPONSE.c.waiter.is_not(None), ~alive)",
         "~alive",
         (
-            f"{_STORE}/test_api_processes.py::test_the_turns_of_a_process_are_abandoned_exactly_when_it_was_not_seen_for_so_long",
+            f"{_STORE}/test_abandoned.py::test_the_turns_of_a_process_are_abandoned_exactly_when_it_was_not_seen_for_so_long",
         ),
     ),
     Safeguard(
@@ -189,7 +189,7 @@ RECOVERY = (
         _ALIVE,
         ", RESPONSE.c.abandoned_at < database_now())",
         ")",
-        (f"{_STORE}/test_api_processes.py::test_a_turn_with_a_key_waits_for_its_caller_for_a_while",),
+        (f"{_STORE}/test_abandoned.py::test_a_turn_with_a_key_waits_for_its_caller_for_a_while",),
     ),
     Safeguard(
         "a draining worker gives back nothing that was seen",
