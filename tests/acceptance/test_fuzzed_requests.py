@@ -5,13 +5,14 @@ import string
 from typing import Any
 
 import httpx2
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.wire.requests import CreateResponse
 from tests.stack import Stack
 
-EXAMPLES = 1000
+EXAMPLES, MANY_EXAMPLES = 1000, 20_000
 
 FIELDS = [*CreateResponse.model_fields, "conversation", "prompt", "client_metadata"]
 WORDS = ["message", "function_call", "function_call_output", "reasoning", "item_reference", "function", "input_text"]
@@ -43,10 +44,15 @@ broken = st.builds(lambda body, cut: json.dumps(body)[:cut].encode(), near_bodie
 posted = st.one_of(st.one_of(near_bodies, bodies).map(lambda body: json.dumps(body).encode()), broken)
 
 
-def test_no_body_makes_a_server_error(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    "examples",
+    [EXAMPLES, pytest.param(MANY_EXAMPLES, marks=[pytest.mark.release, pytest.mark.timeout(3600)])],
+    ids=["short", "long"],
+)
+def test_no_body_makes_a_server_error(stack: Stack, examples: int) -> None:
     with httpx2.Client(base_url=stack.url(), timeout=30) as http:
 
-        @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
         @given(posted)
         def law(body: bytes) -> None:
             # In the background: how the model's answer looks is not what is tried here.
