@@ -10,10 +10,10 @@ INSTALLED := .venv/.installed
 COMPILE := uv pip compile --quiet --universal -p 3.11 --no-emit-index-url --generate-hashes \
 	--custom-compile-command "make lock"
 
-.PHONY: help install up demo test faults mutants lint types check format lock bench real-model clean
+.PHONY: help install up demo test faults chaos mutants release-check lint types check format lock bench real-model clean
 
 help: ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Create .venv with the locked dependencies
 
@@ -36,11 +36,19 @@ demo: install ## Start everything, run the main job, tell what happened, stop
 test: install ## Run all tests
 	$(BIN)/pytest
 
-faults: install ## Kill, freeze and cut off real processes: judged by the clock, so on a machine that is not busy
+faults: install ## Kill, freeze and cut off real processes, on both databases
 	$(BIN)/pytest tests/faults
+
+CHAOS_TURNS ?= 120
+
+chaos: install ## Run CHAOS_TURNS turns while everything is killed; CHAOS_SEED repeats the choices
+	CHAOS_TURNS=$(CHAOS_TURNS) $(BIN)/pytest tests/faults/test_chaos.py --timeout 3600
 
 mutants: install ## Remove each safeguard from a copy of the code and see that a test notices
 	$(BIN)/python -m tests.mutants.run
+
+release-check: install mutants ## What only a release waits for: 1,000 turns of chaos on each database, long outages, fuzz
+	$(BIN)/pytest tests -m release
 
 lint: install ## Look for mistakes, formatting and forbidden imports
 	$(BIN)/ruff format --check .
