@@ -32,7 +32,7 @@ class Postgres:
 
     def __init__(self) -> None:
         # Not pytest's directory: run as root, the server changes to a user of its own, who must get there.
-        self._directory = Path(tempfile.mkdtemp(prefix="turnstone-postgres-", dir=_memory()))
+        self._directory = Path(tempfile.mkdtemp(prefix="turnstone-postgres-", dir=memory()))
         self._server = _server_in(self._directory)
         self._server.ensure_pgdata_inited()
         with (self._directory / "postgresql.conf").open("a") as config:
@@ -87,7 +87,7 @@ class Postgres:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
-def _memory() -> Path | None:
+def memory() -> Path | None:
     """Where files cost no disk, if the machine has such a place with room: new databases are 300 files each."""
     directory = Path("/dev/shm")
     roomy = directory.is_dir() and shutil.disk_usage(directory).free > _MEMORY_BYTES

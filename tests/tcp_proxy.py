@@ -4,6 +4,7 @@ with TcpProxy(6379) as proxy:
     proxy.url(redis_url)     # the same address, through the proxy
     proxy.refuse()           # connections are reset, new ones refused
     proxy.blackhole()        # bytes are taken and held back, on connections old and new
+    proxy.strand()           # the connections of now hear nothing any more, nor of their end; new ones are as ever
     proxy.reset_after(1000)  # each connection breaks once the server has sent so many more bytes on it
     proxy.slow(0.05)         # each piece from the server waits so long
     proxy.slice(1)           # the server's bytes come one by one
@@ -68,6 +69,10 @@ class TcpProxy:
         """Hold back every byte from now on."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
+    def strand(self) -> None:
+        """Hold back for ever what the connections of now would carry."""
+        self._call(self._strand())
+
     def pass_on(self) -> None:
         """Let everything through, as it is."""
         self._delay_seconds, self._slice_bytes, self._bytes_left = 0.0, _PIECE_BYTES, None
@@ -96,6 +101,11 @@ class TcpProxy:
             self.port = self._server.sockets[0].getsockname()[1]
         self._flowing.set()
 
+    async def _strand(self) -> None:
+        self._flowing.clear()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+
     async def _refuse(self) -> None:
         if self._server is not None:
             self._server.close()
@@ -115,11 +125,12 @@ class TcpProxy:
         self._writers.add(writer)
         server_writer = None
         try:
-            await self._flowing.wait()
+            flowing = self._flowing
+            await flowing.wait()
             server_reader, server_writer = await self._connect()
             pumps = [
-                asyncio.create_task(self._to_server(reader, server_writer)),
-                asyncio.create_task(self._to_client(server_reader, writer)),
+                asyncio.create_task(self._to_server(reader, server_writer, flowing)),
+                asyncio.create_task(self._to_client(server_reader, writer, flowing)),
             ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in pumps:
@@ -137,17 +148,21 @@ class TcpProxy:
             return await asyncio.open_unix_connection(self._target)
         return await asyncio.open_connection("127.0.0.1", self._target)
 
-    async def _to_server(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _to_server(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+    ) -> None:
         while piece := await reader.read(_PIECE_BYTES):
-            await self._flowing.wait()
+            await flowing.wait()
             writer.write(piece)
             await writer.drain()
 
-    async def _to_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _to_client(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+    ) -> None:
         left = self._bytes_left
         while (left is None or left > 0) and (piece := await reader.read(self._slice_bytes)):
             await asyncio.sleep(self._delay_seconds)
-            await self._flowing.wait()
+            await flowing.wait()
             writer.write(piece[:left])
             await writer.drain()
             left = None if left is None else left - len(piece)

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -11,7 +13,7 @@ from shared.settings import Settings
 from shared.store.schema import migrate
 from tests.faults.site import SETTINGS, Site
 from tests.scripted_upstream import ScriptedUpstream
-from tests.services import Postgres
+from tests.services import Postgres, memory
 from tests.stack import Stack
 
 NewSite = Callable[..., Site]
@@ -25,13 +27,20 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="session")
-def new_site(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> NewSite:
+def sqlite_directory() -> Iterator[Path]:
+    """In memory, where there is room: a disk that is slow under many tests is no fault of ours."""
+    with TemporaryDirectory(prefix="turnstone-sqlite-", dir=memory()) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def new_site(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory, sqlite_directory: Path) -> NewSite:
     """Makes sites, not started, each with its own key prefix and, unless given one, SQLite database."""
 
     def make(redis_url: str, database_url: str = "", guarded_url: str = "", **settings: object) -> Site:
         directory = tmp_path_factory.mktemp("site")
         if not database_url:
-            database_url = f"sqlite:///{directory / 'turnstone.sqlite3'}"
+            database_url = f"sqlite:///{sqlite_directory / directory.name}.sqlite3"
             migrate(Settings(database_url=database_url))
         stack = Stack(
             directory,
@@ -55,11 +64,9 @@ def shared_site(request: pytest.FixtureRequest, new_site: NewSite, redis_url: st
     if request.param == "postgres":
         postgres: Postgres = request.getfixturevalue("postgres")
         database_url = postgres.create_migrated_database(f"faults_{uuid4().hex[:12]}")
-    made = new_site(redis_url, database_url)
-    with made.stack:
+    with new_site(redis_url, database_url) as made:
         yield made
         made.check_logs()
-    made.close()
 
 
 @pytest.fixture
@@ -88,6 +95,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Site):
-                report.sections += [(f"log of {name}", text) for name, text in value.stack.log_tails()]
+            site = getattr(value, "site", value)
+            if isinstance(site, Site):
+                report.sections += [(f"log of {name}", text) for name, text in site.stack.log_tails()]
     return report

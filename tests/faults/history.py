@@ -1,8 +1,10 @@
 """What a client saw of a turn: every event, over all the connections that it took."""
 
 import contextlib
+import itertools
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from tests.stack import eventually
 Event = dict[str, Any]
 
 SECONDS = 30.0
+_AGAIN_SECONDS = 0.2
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -22,12 +25,16 @@ class Follower:
     """Reads a stream in a thread of its own, over as many connections as it takes, until the terminal event.
 
     A client as the documents ask for it: after a broken connection it resumes after the last number it has seen.
+    With an idempotency key it is patient too: what was cut off before the first event, or put off by a 503, it repeats.
     """
 
-    def __init__(self, urls: Sequence[str], method: str, path: str, body: dict[str, Any] | None) -> None:
+    def __init__(
+        self, urls: Sequence[str], method: str, path: str, body: dict[str, Any] | None, key: str | None = None
+    ) -> None:
         self.events: list[Event] = []
         self.resumed = 0
         self._urls = urls
+        self._key = key
         self._grown = threading.Condition()
         self._failure: BaseException | None = None
         self._over = False
@@ -35,9 +42,9 @@ class Follower:
         self._thread.start()
 
     @classmethod
-    def post(cls, urls: Sequence[str], body: dict[str, Any]) -> "Follower":
+    def post(cls, urls: Sequence[str], body: dict[str, Any], key: str | None = None) -> "Follower":
         """Make a turn with a stream and follow it."""
-        return cls(urls, "POST", "/responses", body | {"stream": True})
+        return cls(urls, "POST", "/responses", body | {"stream": True}, key)
 
     @classmethod
     def get(cls, urls: Sequence[str], response_id: str) -> "Follower":
@@ -78,7 +85,7 @@ class Follower:
     def _run(self, method: str, path: str, body: dict[str, Any] | None) -> None:
         try:
             with httpx2.Client(timeout=SECONDS) as http:
-                ended = self._take(http, method, self._urls[0] + path, body)
+                ended = self._begin(http, method, path, body)
                 while not ended:
                     self.resumed += 1
                     ended = self._resume(http)
@@ -88,6 +95,18 @@ class Follower:
             with self._grown:
                 self._over = True
                 self._grown.notify_all()
+
+    def _begin(self, http: httpx2.Client, method: str, path: str, body: dict[str, Any] | None) -> bool:
+        """The first connection with an event in it; whether the end came too."""
+        if self._key is None:
+            return self._take(http, method, self._urls[0] + path, body)
+        for url in itertools.cycle(self._urls):
+            with contextlib.suppress(httpx2.TransportError):
+                ended = self._take(http, method, url + path, body)
+                if self.events:
+                    return ended
+            time.sleep(_AGAIN_SECONDS)
+        raise AssertionError
 
     def _resume(self, http: httpx2.Client) -> bool:
         """Go on where the last connection broke off, on whichever process takes it; whether the end came."""
@@ -101,8 +120,12 @@ class Follower:
 
     def _take(self, http: httpx2.Client, method: str, url: str, body: dict[str, Any] | None) -> bool:
         """Read a connection to its end; whether the turn's end was in it."""
+        headers = {"idempotency-key": self._key} if self._key and body else {}
         try:
-            with http.stream(method, url, json=body) as answer:
+            with http.stream(method, url, json=body, headers=headers) as answer:
+                if answer.status_code == 503 and self._key:
+                    time.sleep(_AGAIN_SECONDS)
+                    return False
                 if answer.status_code != 200:
                     answer.read()
                     raise AssertionError(f"{answer.status_code}: {answer.text}")

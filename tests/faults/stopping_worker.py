@@ -10,26 +10,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from celery.__main__ import main
 
 from shared.store import attempts
-from shared.store.engine import Connection, Database
 from shared.stream.event_log import EventLog
 from shared.turns.ending import TurnEnder
+from tests.faults.writers import stop_between_writes, watch_writers
 from workers import drain, turn_runner
 from workers.attempt import Attempt
 from workers.publisher import Publisher
 from workers.runtime import WorkerRuntime
 
 STOP_FILE = "STOP_FILE"
-
-# Frozen inside a transaction, a process would hold SQLite's one write lock; who stops waits for those to end.
-_writing = threading.RLock()
 
 # The lifecycle events have the numbers below this one.
 _FIRST_OUTPUT = 3
@@ -48,8 +44,9 @@ def stop_at(point: str) -> None:
     except FileNotFoundError:
         return
     os.write(sys.stderr.fileno(), f"stopped at {point}\n".encode())
-    with _writing:
-        os.kill(os.getpid(), signal.SIGSTOP)
+    with stop_between_writes():
+        # To this very thread: sent to the process, it may reach another one first, and this one goes on for a moment.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def before(owner: Any, name: str, point: str, hit: Hit = lambda *_: True) -> None:
@@ -95,20 +92,8 @@ def from_number(first: int) -> Hit:
     return lambda appends: any(one.first + len(one.frames) > first for one in appends)
 
 
-def one_writer() -> None:
-    """Let one thread of the process write at a time."""
-    wrapped = Database.write
-
-    @contextmanager
-    def write(database: Database) -> Iterator[Connection]:
-        with _writing, wrapped(database) as connection:
-            yield connection
-
-    Database.write = write  # type: ignore[method-assign]
-
-
 def wire() -> None:
-    one_writer()
+    watch_writers()
     after(turn_runner, "_claim", "after the claim", lambda turn, *_: turn is not None)
     after_async(EventLog, "append", "after the lifecycle append")
     after_async(WorkerRuntime, "start_output", "after the output start")

@@ -10,7 +10,7 @@ from httpx2 import Response
 from shared.queue import celery_app
 from shared.settings import Settings
 from tests.faults.checker import check_turn
-from tests.faults.site import RECOVERY_SECONDS, Site, gate, voices
+from tests.faults.site import Site, gate, voices
 from tests.raw_http import RawStream
 
 MESSAGES = 20
@@ -58,7 +58,7 @@ def test_a_turn_that_kills_its_worker_each_time_is_tried_three_times(site: Site,
         site.stop_at("after the claim")
         worker.kill()
         worker.start()
-    body = site.ended(response_id, RECOVERY_SECONDS)
+    body = site.ended(response_id)
     assert (body["status"], body["turnstone"]["attempts"]) == ("failed", 3)
     check_turn(site.database, response_id)
     assert site.upstream.calls_with(topic) == []
