@@ -78,5 +78,5 @@ def test_a_frozen_process_loses_its_transaction_and_with_it_its_locks(postgres_d
     """G3: on Postgres only; SQLite has no such switch."""
     database = Database(postgres_database_url)
     with database.read() as connection:
-        assert connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "30s"
+        assert connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "5s"
     database.close()
