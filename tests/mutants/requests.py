@@ -13,7 +13,7 @@ _PURGE = "tests/integration/store/test_purge.py"
 REQUESTS = (
     Safeguard(
         "rows are read and changed by their owner alone",
-        "S2",
+        "I1",
         "shared/store/owner_filter.py",
         "table.c.owner == owner",
         "table.c.owner.is_not(None)",
@@ -29,7 +29,7 @@ REQUESTS = (
     ),
     Safeguard(
         "a key belongs to its owner",
-        "S2",
+        "I1",
         _KEYS,
         "IDEMPOTENCY.c.owner == owner, IDEMPOTENCY.c.key == key",
         "IDEMPOTENCY.c.key == key",
@@ -135,7 +135,7 @@ REQUESTS = (
     ),
     Safeguard(
         "errors of the database show no parameters",
-        "S4",
+        "I2",
         _ENGINE,
         '"hide_parameters": True',
         '"hide_parameters": False',
@@ -143,7 +143,7 @@ REQUESTS = (
     ),
     Safeguard(
         "errors of the database show no rows",
-        "S4",
+        "I2",
         _ENGINE,
         '    event.listen(engine, "handle_error", _drop_details)\n',
         "",
@@ -198,14 +198,6 @@ REQUESTS = (
         "    for _ in range(_LEVELS_ADDED):\n",
         "    for _ in range(0):\n",
         ("tests/unit/core/test_json_document.py",),
-    ),
-    Safeguard(
-        "a foreground turn with a key outlives its connection",
-        "G23",
-        "api/response_stream.py",
-        "    if keyed:\n",
-        "    if False:\n",
-        ("tests/faults/test_duplicates.py::test_a_foreground_turn_with_a_key_outlives_its_connection",),
     ),
     Safeguard(
         "without a database nothing is accepted, and that is said",
