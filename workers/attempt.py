@@ -47,11 +47,16 @@ class Attempt:
         if self._task:
             self._task.cancel()
 
-    async def run(self, upstream: Upstream, context: Context, longest_seconds: float) -> Outcome:
-        """Stream the upstream's answer; its failures are outcomes. Raises TurnLost."""
-        self._task = asyncio.current_task()
+    async def open(self) -> None:
+        """Say that the turn runs: the first events of its log, whatever comes of it."""
         if self.turn.logged:
             self._publisher.append(self.log, [sse_frame.encode(event) for event in lifecycle_events(self.turn)])
+
+    async def run(self, upstream: Upstream, context: Context, longest_seconds: float) -> Outcome:
+        """Stream the upstream's answer; its failures are outcomes. Raises TurnLost."""
+        if self._lost:
+            raise TurnLost
+        self._task = asyncio.current_task()
         try:
             async with asyncio.timeout(longest_seconds):
                 await self._stream(upstream, context)

@@ -24,6 +24,8 @@ _CONTEXT_GONE = {
 _PUBLISH_SECONDS = 2.0
 _CLAIM_TRIES = 20
 _CLAIM_PAUSE_SECONDS = 0.25
+_OUTAGE_SECONDS = 120
+_OUTAGE_PAUSE_SECONDS = 0.5
 
 log = structlog.get_logger()
 
@@ -36,6 +38,7 @@ def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
     attempt = Attempt(turn, runtime.publisher, runtime.start_output)
     runtime.add(attempt)
     try:
+        runtime.call(attempt.open())
         outcome = _stream(runtime, attempt)
         return outcome if _finish(runtime, attempt, outcome) else None
     except (TurnLost, asyncio.CancelledError):
@@ -81,8 +84,17 @@ def _failed(turn: Turn, error: dict[str, str]) -> Outcome:
 
 
 def _context(runtime: WorkerRuntime, turn: Turn) -> Context | None:
-    with runtime.database.read() as connection:
-        return context.load(connection, turn)
+    """What the model is told; waits for a database that is away, as every other step of a claimed turn does."""
+    deadline = clock.monotonic() + _OUTAGE_SECONDS
+    while True:
+        try:
+            with runtime.database.read() as connection:
+                return context.load(connection, turn)
+        except Exception as error:
+            if not is_outage(error) or clock.monotonic() > deadline:
+                raise
+            log.warning("context_waits_for_database", response_id=turn.id, error=type(error).__name__)
+            clock.pause(_OUTAGE_PAUSE_SECONDS)
 
 
 def _finish(runtime: WorkerRuntime, attempt: Attempt, outcome: Outcome) -> bool:

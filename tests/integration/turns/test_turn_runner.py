@@ -8,9 +8,10 @@ from redis import Redis
 from sqlalchemy.exc import OperationalError
 
 from shared import clock
+from shared.core import sse_frame
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
-from shared.store import attempts, context
+from shared.store import attempts, context, journals
 from shared.store.engine import Database
 from shared.stream.keys import Keys
 from tests.stored_turns import create, row, said
@@ -92,7 +93,7 @@ def test_a_turn_that_was_lost_before_its_finish_is_silent(
 
 
 def test_an_error_of_our_own_ends_the_turn(runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """G1: it would be tried three times, and leave no word of why."""
+    """G1: it would be tried three times, and leave no word of why. G13: its events are whole."""
 
     def fail(*_: object) -> None:
         raise RuntimeError
@@ -102,6 +103,12 @@ def test_an_error_of_our_own_ends_the_turn(runtime: WorkerRuntime, monkeypatch: 
     outcome = turn_runner.run(runtime, turn.id)
     assert outcome is not None
     assert (outcome.status, row(runtime.database, turn.id)["status"]) == (Status.FAILED, Status.FAILED)
+    with runtime.database.read() as connection:
+        recording = journals.read(connection, turn.owner, turn.id)
+    assert recording is not None
+    events = [sse_frame.decode(frame) for frame in recording.frames]
+    assert [event["sequence_number"] for event in events] == [0, 1, 2, 3]
+    assert (events[0]["type"], events[-1]["type"]) == ("response.created", "response.failed")
 
 
 def test_a_claim_waits_for_a_database_that_is_away(runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +125,25 @@ def test_a_claim_waits_for_a_database_that_is_away(runtime: WorkerRuntime, monke
     turn = made(runtime.database, "logged")
     assert turn_runner.run(runtime, turn.id) is not None
     assert away == []
+
+
+def test_the_history_is_waited_for_while_the_database_is_away(
+    runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G7: an outage right after the claim fails nothing."""
+    load, away = context.load, [OperationalError("", {}, Exception())] * 3
+
+    def load_at_last(*arguments: Any) -> Any:
+        if away:
+            raise away.pop()
+        return load(*arguments)
+
+    monkeypatch.setattr(context, "load", load_at_last)
+    monkeypatch.setattr(clock, "pause", lambda _seconds: None)
+    turn = made(runtime.database, "logged")
+    outcome = turn_runner.run(runtime, turn.id)
+    assert outcome is not None
+    assert (outcome.status, away) == (Status.COMPLETED, [])
 
 
 def test_output_waits_for_a_database_that_is_away(runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
