@@ -7,6 +7,7 @@ import json
 import os
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -128,8 +129,8 @@ class Verdict:
             assert clients.bodies.get(response_id, body) == body, "another answer than the stored one"
             assert body["status"] == "cancelled" or response_id not in clients.cancelled, "a cancel was undone"
             self.ends[body["status"]] += 1
-        except AssertionError as error:
-            self.wrong.append(f"{response_id}: {error}")
+        except AssertionError:
+            self.wrong.append(f"{response_id}: {traceback.format_exc(limit=-1)}")
 
 
 def _left(site: Site) -> int:
