@@ -25,7 +25,7 @@ UNCLAIMED_SECONDS = 3
 ENDS_SECONDS = 8.0
 LOST_TURNS = 12
 # Far less than the 51 s of kombu's own defaults.
-VANISHED_SECONDS = 20.0
+VANISHED_SECONDS = 30.0
 
 AWAY = ["killed", "paused"]
 
