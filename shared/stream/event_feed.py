@@ -118,8 +118,10 @@ class EventFeed:
     async def _command(self, command: object, channel: str) -> None:
         # One at a time: redis-py opens a connection per caller when several find none.
         async with self._commands:
-            with contextlib.suppress(*OUTAGE):
+            try:
                 await command(channel)  # type: ignore[operator]  # redis-py types both commands as Any
+            except Exception as error:  # noqa: BLE001 - a connection that is just being lost fails in ways of its own
+                log.warning("event_feed_command_failed", error=type(error).__name__)
 
     async def _listen(self) -> None:
         while True:
@@ -129,7 +131,7 @@ class EventFeed:
                     message = await self._pubsub.get_message(timeout=None)
                     if message is not None:
                         self._receive(message["type"], message["channel"].decode(), message["data"])
-            except OUTAGE as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, readers hear nothing until there is a new one
                 log.warning("event_feed_lost", error=type(error).__name__)
                 self._mark_gaps()
                 await asyncio.sleep(_RECONNECT_SECONDS)
