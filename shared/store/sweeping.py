@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, f
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
 from shared.store import api_processes, idempotency, responses
-from shared.store.attempts import may_restart
+from shared.store.attempt_statements import may_restart
 from shared.store.database_clock import database_now
 from shared.store.rows import TURN_COLUMNS, to_turn
 from shared.store.tables import IDEMPOTENCY, RESPONSE
