@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Double, bindparam, insert, select
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
@@ -10,10 +10,23 @@ from shared.errors import conversation_not_found, previous_response_not_found
 from shared.store import conversations
 from shared.store.database_clock import database_now
 from shared.store.items import chain_is_whole, insert_items
-from shared.store.owner_filter import readable
+from shared.store.owner_filter import CALLER, readable
 from shared.store.rows import to_text
 from shared.store.tables import IS_ACTIVE, RESPONSE
 from shared.wire.items import Item
+
+_INSERT_WAITING = insert(RESPONSE).values(abandoned_at=database_now() + bindparam("abandoned_after", type_=Double))
+_INSERT_READY = _INSERT_WAITING.values(dispatched_at=database_now())
+_LAST_ACTIVE = (
+    select(RESPONSE.c.id)
+    .where(RESPONSE.c.conversation_id == bindparam("conversation"), IS_ACTIVE)
+    .order_by(RESPONSE.c.position.desc())
+    .limit(1)
+)
+# The lock keeps the parent from ending between this look and our INSERT: its end releases those who wait.
+_LOCK_PARENT = (
+    select(RESPONSE.c.status).where(RESPONSE.c.id == bindparam("parent"), readable(CALLER)).with_for_update(read=True)
+)
 
 
 def create(
@@ -31,31 +44,29 @@ def create(
     conversation, the parent or a link before it is gone.
     """
     waits_for = _predecessor(connection, owner, turn)
-    connection.execute(
-        insert(RESPONSE).values(
-            id=turn.id,
-            owner=owner,
-            status=Status.QUEUED,
-            attempt=0,
-            observed=turn.stream,
-            output_started=False,
-            side_effects=False,
-            waits_for=waits_for,
-            dispatched_at=None if waits_for else database_now(),
-            waiter=waiter,
-            abandoned_at=abandoned_after_seconds and database_now() + abandoned_after_seconds,
-            created_at=turn.created_at,
-            background=turn.background,
-            stream=turn.stream,
-            store=turn.store,
-            previous_response_id=turn.previous_response_id,
-            conversation_id=turn.conversation_id,
-            metadata=turn.request.get("metadata", {}),
-            service_tier=turn.request.get("service_tier", "auto"),
-            request=to_text(turn.request),
-            ignored=to_text(turn.ignored),
-        )
-    )
+    row = {
+        "id": turn.id,
+        "owner": owner,
+        "status": Status.QUEUED,
+        "attempt": 0,
+        "observed": turn.stream,
+        "output_started": False,
+        "side_effects": False,
+        "waits_for": waits_for,
+        "waiter": waiter,
+        "abandoned_after": abandoned_after_seconds,
+        "created_at": turn.created_at,
+        "background": turn.background,
+        "stream": turn.stream,
+        "store": turn.store,
+        "previous_response_id": turn.previous_response_id,
+        "conversation_id": turn.conversation_id,
+        "metadata": turn.request.get("metadata", {}),
+        "service_tier": turn.request.get("service_tier", "auto"),
+        "request": to_text(turn.request),
+        "ignored": to_text(turn.ignored),
+    }
+    connection.execute(_INSERT_WAITING if waits_for else _INSERT_READY, row)
     insert_items(connection, owner, turn.id, "input", items)
     return waits_for
 
@@ -72,19 +83,12 @@ def _last_active(connection: Connection, owner: str, conversation_id: str) -> st
     # Held until the new turn is in: turns of a conversation are made and ended one after the other.
     if not conversations.lock(connection, owner, conversation_id):
         raise conversation_not_found(conversation_id, "conversation")
-    statement = (
-        select(RESPONSE.c.id)
-        .where(RESPONSE.c.conversation_id == conversation_id, IS_ACTIVE)
-        .order_by(RESPONSE.c.position.desc())
-        .limit(1)
-    )
-    return connection.execute(statement).scalar()
+    last: str | None = connection.execute(_LAST_ACTIVE, {"conversation": conversation_id}).scalar()
+    return last
 
 
 def _active_parent(connection: Connection, owner: str, parent_id: str) -> str | None:
-    # The lock keeps the parent from ending between this look and our INSERT: its end releases those who wait.
-    statement = select(RESPONSE.c.status).where(RESPONSE.c.id == parent_id, readable(owner)).with_for_update(read=True)
-    status = connection.execute(statement).scalar()
+    status = connection.execute(_LOCK_PARENT, {"parent": parent_id, "caller": owner}).scalar()
     if status is None or not chain_is_whole(connection, owner, parent_id):
         raise previous_response_not_found(parent_id)
     return parent_id if status in ACTIVE else None

@@ -4,16 +4,45 @@ from collections.abc import Sequence
 from typing import Literal
 
 import orjson
-from sqlalchemy import CTE, Connection, and_, exists, insert, or_, select
+from sqlalchemy import CTE, Connection, and_, bindparam, exists, insert, or_, select
 
 from shared.core.prompt import CALLS, OUTPUTS
-from shared.store.owner_filter import owned
+from shared.store.owner_filter import CALLER, owned
 from shared.store.pages import Listing, Page, PageRequest
 from shared.store.rows import to_text
 from shared.store.tables import ITEM, RESPONSE
 from shared.wire.items import Item
 
 Direction = Literal["input", "output"]
+
+
+def _ancestry() -> CTE:
+    """The response asked for and all it goes on from, by their distance."""
+    columns = (RESPONSE.c.id, RESPONSE.c.previous_response_id)
+    start = select(*columns, (RESPONSE.c.position * 0).label("distance"))
+    chain = start.where(RESPONSE.c.id == bindparam("asked"), owned(RESPONSE, CALLER)).cte("chain", recursive=True)
+    parents = select(*columns, chain.c.distance + 1).where(
+        RESPONSE.c.id == chain.c.previous_response_id, owned(RESPONSE, CALLER)
+    )
+    return chain.union_all(parents)
+
+
+_CHAIN = _ancestry()
+_HISTORY = (
+    select(ITEM.c.data, _CHAIN.c.previous_response_id)
+    .select_from(_CHAIN.outerjoin(ITEM, ITEM.c.response_id == _CHAIN.c.id))
+    .order_by(_CHAIN.c.distance.desc(), ITEM.c.position)
+)
+_CALLS = (
+    select(ITEM.c.data)
+    .join(_CHAIN, ITEM.c.response_id == _CHAIN.c.id)
+    .where(ITEM.c.type.in_(CALLS | OUTPUTS | {"item_reference"}))
+)
+_IS_WHOLE = select(exists().where(_CHAIN.c.previous_response_id.is_(None)))
+_OWN = (
+    select(ITEM.c.data).where(owned(ITEM, CALLER), ITEM.c.response_id == bindparam("asked")).order_by(ITEM.c.position)
+)
+_INSERT = insert(ITEM)
 
 
 def insert_items(
@@ -32,19 +61,13 @@ def insert_items(
         for item in items
     ]
     if rows:
-        connection.execute(insert(ITEM), rows)
+        connection.execute(_INSERT, rows)
 
 
 def history(connection: Connection, owner: str, response_id: str) -> list[Item] | None:
     """All items of the chain that ends with `response_id`, oldest first, in one query; None when a link is gone."""
-    chain = _ancestry(owner, response_id)
-    statement = (
-        select(ITEM.c.data, chain.c.previous_response_id)
-        .select_from(chain.outerjoin(ITEM, ITEM.c.response_id == chain.c.id))
-        .order_by(chain.c.distance.desc(), ITEM.c.position)
-    )
     # Plain tuples and one parse: each item of a long history is worth microseconds.
-    rows = connection.execute(statement).all()
+    rows = connection.execute(_HISTORY, _asked(owner, response_id)).all()
     if all(parent is not None for _, parent in rows):
         return None
     items: list[Item] = orjson.loads("[" + ",".join([data for data, _ in rows if data is not None]) + "]")
@@ -53,22 +76,17 @@ def history(connection: Connection, owner: str, response_id: str) -> list[Item] 
 
 def own(connection: Connection, owner: str, response_id: str) -> list[Item]:
     """The items of one response alone, in their order."""
-    statement = select(ITEM.c.data).where(owned(ITEM, owner), ITEM.c.response_id == response_id)
-    return [orjson.loads(data) for data in connection.execute(statement.order_by(ITEM.c.position)).scalars()]
+    return [orjson.loads(data) for data in connection.execute(_OWN, _asked(owner, response_id)).scalars()]
 
 
 def calls(connection: Connection, owner: str, response_id: str) -> list[Item]:
     """The calls, their outputs and the references, to whatever it be, in the chain that ends with `response_id`."""
-    chain = _ancestry(owner, response_id)
-    kinds = ITEM.c.type.in_(CALLS | OUTPUTS | {"item_reference"})
-    rows = connection.execute(select(ITEM.c.data).join(chain, ITEM.c.response_id == chain.c.id).where(kinds))
-    return [orjson.loads(data) for data in rows.scalars()]
+    return [orjson.loads(data) for data in connection.execute(_CALLS, _asked(owner, response_id)).scalars()]
 
 
 def chain_is_whole(connection: Connection, owner: str, response_id: str) -> bool:
     """Whether every response from `response_id` up to the first of its chain is still there."""
-    chain = _ancestry(owner, response_id)
-    return bool(connection.execute(select(exists().where(chain.c.previous_response_id.is_(None)))).scalar())
+    return bool(connection.execute(_IS_WHOLE, _asked(owner, response_id)).scalar())
 
 
 def input_page(connection: Connection, owner: str, response_id: str, request: PageRequest) -> Page[str]:
@@ -92,11 +110,5 @@ def find(connection: Connection, owner: str, item_ids: Sequence[str]) -> dict[st
     return {row.id: orjson.loads(row.data) for row in connection.execute(statement)}
 
 
-def _ancestry(owner: str, response_id: str) -> CTE:
-    columns = (RESPONSE.c.id, RESPONSE.c.previous_response_id)
-    start = select(*columns, (RESPONSE.c.position * 0).label("distance"))
-    chain = start.where(RESPONSE.c.id == response_id, owned(RESPONSE, owner)).cte("chain", recursive=True)
-    parents = select(*columns, chain.c.distance + 1).where(
-        RESPONSE.c.id == chain.c.previous_response_id, owned(RESPONSE, owner)
-    )
-    return chain.union_all(parents)
+def _asked(owner: str, response_id: str) -> dict[str, str]:
+    return {"caller": owner, "asked": response_id}

@@ -3,17 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
 from shared.store.conversations import hold_items
 from shared.store.database_clock import database_now
 from shared.store.labels import with_labels
-from shared.store.owner_filter import owned, readable
+from shared.store.owner_filter import CALLER, owned, readable
 from shared.store.pages import Listing, Page, PageRequest
 from shared.store.rows import TURN_COLUMNS, to_turn
 from shared.store.tables import ITEM, RESPONSE
+
+_ASKED = RESPONSE.c.id == bindparam("asked")
+_GET = select(*TURN_COLUMNS, RESPONSE.c.body).where(_ASKED, readable(CALLER))
+_GET_TURN = select(*TURN_COLUMNS).where(_ASKED, owned(RESPONSE, CALLER))
+_GET_BODY = select(RESPONSE.c.body).where(_ASKED, owned(RESPONSE, CALLER))
+_UNSEEN = (_ASKED, readable(CALLER), RESPONSE.c.status.in_(ACTIVE), ~RESPONSE.c.observed)
+_OBSERVE = update(RESPONSE).where(*_UNSEEN).values(observed=True)
+_LOOK = select(RESPONSE.c.id, RESPONSE.c.status, RESPONSE.c.attempt, RESPONSE.c.ending).where(
+    RESPONSE.c.id.in_(bindparam("asked", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +36,20 @@ class Stored:
 
 def get(connection: Connection, owner: str, response_id: str) -> Stored | None:
     """A response the owner may read."""
-    statement = select(*TURN_COLUMNS, RESPONSE.c.body).where(RESPONSE.c.id == response_id, readable(owner))
-    row = connection.execute(statement).first()
+    row = connection.execute(_GET, {"asked": response_id, "caller": owner}).first()
     return Stored(to_turn(row), row.body) if row else None
 
 
 def get_turn(connection: Connection, owner: str, response_id: str) -> Turn | None:
     """A turn, stored or not: for those who answer the request that made it."""
-    row = connection.execute(select(*TURN_COLUMNS).where(RESPONSE.c.id == response_id, owned(RESPONSE, owner))).first()
+    row = connection.execute(_GET_TURN, {"asked": response_id, "caller": owner}).first()
     return to_turn(row) if row else None
 
 
 def get_body(connection: Connection, owner: str, response_id: str) -> str | None:
     """An ended response as JSON text, stored or not: for those who answer the request that made it."""
-    statement = select(RESPONSE.c.body).where(RESPONSE.c.id == response_id, owned(RESPONSE, owner))
-    return connection.execute(statement).scalar()
+    body: str | None = connection.execute(_GET_BODY, {"asked": response_id, "caller": owner}).scalar()
+    return body
 
 
 def remove(connection: Connection, owner: str, response_id: str) -> bool:
@@ -102,8 +111,7 @@ def observe(connection: Connection, owner: str, response_id: str) -> None:
 
     To be called before the turn is read, or what is read may be of an attempt that is lost in between.
     """
-    unseen = (RESPONSE.c.id == response_id, readable(owner), RESPONSE.c.status.in_(ACTIVE), ~RESPONSE.c.observed)
-    connection.execute(update(RESPONSE).where(*unseen).values(observed=True))
+    connection.execute(_OBSERVE, {"asked": response_id, "caller": owner})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +129,7 @@ class Sight:
 
 def look(connection: Connection, response_ids: Sequence[str]) -> dict[str, Sight]:
     """The state of many turns at once; missing ones were deleted."""
-    columns = (RESPONSE.c.id, RESPONSE.c.status, RESPONSE.c.attempt, RESPONSE.c.ending)
-    rows = connection.execute(select(*columns).where(RESPONSE.c.id.in_(response_ids)))
+    rows = connection.execute(_LOOK, {"asked": response_ids})
     return {row.id: Sight(Status(row.status), max(1, row.attempt - (row.ending is not None))) for row in rows}
 
 
