@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 
 class _BrokerConnection(Connection):
-    """Speaks to Redis in our own way; looks for a lost broker every second, where kombu's pauses grow to half a minute."""
+    """Speaks to Redis in our own way; looks for a lost one every second, where kombu's pauses grow to half a minute."""
 
     def get_transport_cls(self) -> Any:
         found = super().get_transport_cls()  # type: ignore[no-untyped-call]

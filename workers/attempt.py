@@ -9,6 +9,7 @@ import structlog
 from shared import clock, ids
 from shared.core import sse_frame
 from shared.core.assembly import Assembly
+from shared.core.chunks import joined
 from shared.core.context import Context
 from shared.core.prompt import chat_request
 from shared.core.response_render import lifecycle_events
@@ -103,7 +104,7 @@ class Attempt:
         started = not self.turn.logged
         async with aclosing(upstream.stream(chat_request(self.turn.request, items))) as answer:
             async for chunks in answer:
-                events = self.assembly.feed(chunks)
+                events = self.assembly.feed(joined(chunks))
                 if not events or not self.turn.logged:
                     continue
                 if not started:
