@@ -9,11 +9,10 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.entity import Queue
-from kombu.transport import redis
+from kombu.transport import TRANSPORT_ALIASES
 
 from shared import clock
 from shared.keepalive import KEEPALIVE_OPTIONS
-from shared import clock, redis_transport
 from shared.settings import Settings
 
 RUN_TURN = "turnstone.run_turn"
@@ -37,15 +36,14 @@ _LINE = {
     "socket_keepalive_options": KEEPALIVE_OPTIONS,
 }
 
+# By name, since pools make connections of kombu's own class.
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "shared.redis_transport:Transport")
+
 log = structlog.get_logger()
 
 
 class _BrokerConnection(Connection):
-    """Speaks to Redis in our own way; looks for a lost one every second, where kombu's pauses grow to half a minute."""
-
-    def get_transport_cls(self) -> Any:
-        found = super().get_transport_cls()  # type: ignore[no-untyped-call]
-        return redis_transport.Transport if found is redis.Transport else found
+    """Looks for a lost broker every second; kombu's own pauses grow to half a minute."""
 
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
         return super().ensure_connection(*args, interval_start=1, interval_step=0, **kwargs)  # type: ignore[no-untyped-call]
