@@ -27,7 +27,8 @@ class Subscription:
         self.gap = False
         self._messages: deque[Live] = deque()
         self._bytes = 0
-        self._wake = asyncio.Event()
+        self._awake = False
+        self._waiter: asyncio.Future[bool] | None = None
 
     def put(self, message: Live) -> None:
         """Hand over a message; a reader that is too slow loses them all and is told so."""
@@ -36,36 +37,46 @@ class Subscription:
             self.mark_gap()
         else:
             self._messages.append(message)
-            self._wake.set()
+            self.wake()
 
     def mark_gap(self) -> None:
         """Say that messages may be missing."""
         self._messages.clear()
         self._bytes = 0
         self.gap = True
-        self._wake.set()
+        self.wake()
 
     def wake(self) -> None:
         """Make the reader look around: something other than a message has happened."""
-        self._wake.set()
+        self._awake = True
+        self._rouse(happened=True)
 
     async def wait(self, seconds: float) -> bool:
-        """Wait until something happened; False when nothing did."""
+        """Wait until something happened; False when nothing did. For one reader."""
+        if self._awake:
+            return True
+        # Not asyncio.timeout around an Event: a stream waits for each of its deltas, and that costs five times as much.
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(seconds, self._rouse)
         try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return False
-        return True
+            return await self._waiter
+        finally:
+            self._waiter = None
+            timer.cancel()
 
     def take(self) -> list[Live]:
         """All messages at hand; clears `gap`, so look at it before."""
-        self._wake.clear()
+        self._awake = False
         self.gap = False
         self._bytes = 0
         messages = list(self._messages)
         self._messages.clear()
         return messages
+
+    def _rouse(self, happened: bool = False) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(happened)
 
 
 class EventFeed:
