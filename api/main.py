@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
-from api import conversation_items, conversations, errors, health, responses
+from api import conversation_items, conversations, errors, events, health, responses
 from api.request_context import RequestContext
 from api.runtime import ApiRuntime
 from shared.logging import configure_logging
@@ -26,9 +27,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Turnstone", lifespan=lifespan, redirect_slashes=False)
     app.add_middleware(RequestContext)
+    if settings.cors_origins:
+        _allow_origins(app, settings.cors_origins.split(","))
     errors.install(app)
     app.include_router(responses.router)
+    app.include_router(events.router)
     app.include_router(conversations.router)
     app.include_router(conversation_items.router)
     app.include_router(health.router)
     return app
+
+
+def _allow_origins(app: FastAPI, origins: list[str]) -> None:
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[origin.strip() for origin in origins],
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "openai-poll-after-ms", "retry-after"],
+    )

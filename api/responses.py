@@ -91,20 +91,6 @@ async def get(
     return await _answer(runtime, await find(runtime, owner, response_id))
 
 
-@router.get("/{response_id}/events")
-async def events(
-    request: Request,
-    response_id: str,
-    runtime: Runtime,
-    owner: Owner,
-    starting_after: Annotated[int | None, Query(ge=-1, le=2**31 - 1)] = None,
-) -> Response:
-    """The events with `id:` lines, after `Last-Event-ID` or `starting_after`; of any response, however it was made."""
-    after = response_stream.last_event_id(request, starting_after)
-    turn = await response_stream.open_turn(runtime, owner, response_id)
-    return response_stream.resumed_with_ids(runtime, turn, after)
-
-
 @router.post("/{response_id}/cancel")
 async def cancel(response_id: str, runtime: Runtime, owner: Owner) -> Response:
     """Stop a background response; once answered, it is cancelled for ever. Cancelling twice is no error."""

@@ -12,6 +12,7 @@ import structlog
 
 from api import drain
 from api.event_reader import EventReader, Sources
+from api.event_tokens import EventTokens
 from api.idempotency import COMES_BACK_SECONDS
 from api.row_watch import RowWatch
 from shared import ids
@@ -62,6 +63,7 @@ class ApiRuntime:
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self.upstream = upstream_for(settings)
         self.watch = RowWatch(self._look)
+        self.event_tokens = EventTokens.of(settings)
         self.stopping = drain.stop_event()
         self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")
         self._enders = ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="ender")

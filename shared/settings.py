@@ -83,6 +83,15 @@ class Settings(BaseSettings):
     )
     poll_after_ms: Count = Field(500, description="Hint to polling clients in `openai-poll-after-ms`.")
 
+    secret_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Seals tokens for `/events`; one for all processes. Unset: `up` makes one in the data directory.",
+    )
+    cors_origins: str = Field(
+        "", description="Origins, separated by commas, whose pages may call the API from a browser; `*`: all."
+    )
+
     max_body_bytes: Count = Field(32 * 1024 * 1024, description="Largest request body; more answers 413.")
     unknown_fields: Literal["ignore", "reject"] = Field(
         "ignore",

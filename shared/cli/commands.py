@@ -52,6 +52,7 @@ def environment(settings: Settings, **extra: str) -> dict[str, str]:
         "DATA_DIR": settings.data_dir.absolute(),
         "REDIS_URL": settings.redis_url and settings.redis_url.get_secret_value(),
         "UPSTREAM_BASE_URL": settings.upstream_base_url,
+        "SECRET_KEY": settings.secret_key and settings.secret_key.get_secret_value(),
     }
     named = {f"{PREFIX}{name}": str(value) for name, value in decided.items() if value is not None}
     return {**os.environ, **named, **extra}

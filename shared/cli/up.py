@@ -6,8 +6,10 @@ import signal
 import subprocess
 from collections.abc import Callable
 
+from pydantic import SecretStr
+
 from shared.cli import commands, stack
-from shared.cli.data_directory import emptied, locked
+from shared.cli.data_directory import emptied, locked, secret
 from shared.cli.errors import CommandError
 from shared.cli.listener import base_url, listen
 from shared.cli.process_table import ProcessTable
@@ -27,6 +29,8 @@ def run(settings: Settings, *, flower: bool = False) -> None:
         table = ProcessTable(directory / "processes.json")
         for name in table.end_leftovers():
             say(f"ended {name}, left behind by a supervisor that was killed")
+        if settings.secret_key is None:
+            settings = settings.model_copy(update={"secret_key": SecretStr(secret(directory))})
         with listen(settings.host, settings.port) as listener:
             migrate(settings)
             parts = stack.build(settings, listener_fd=listener.fileno(), flower=flower)

@@ -48,7 +48,9 @@ def new_stack(
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
 def stack(request: pytest.FixtureRequest, new_stack: Callable[..., Stack]) -> Iterator[Stack]:
     """The stack that most tests share, once on each database."""
-    options: dict[str, object] = {"settings": {"MAX_BODY_BYTES": MAX_BODY_BYTES}}
+    options: dict[str, object] = {
+        "settings": {"MAX_BODY_BYTES": MAX_BODY_BYTES, "SECRET_KEY": "s" * 32, "CORS_ORIGINS": "https://app.example"}
+    }
     if request.param == "postgres":
         postgres: Postgres = request.getfixturevalue("postgres")
         options["database_url"] = postgres.create_migrated_database(f"acceptance_{uuid4().hex[:12]}")

@@ -25,5 +25,5 @@ def test_first_commands_are_targets_of_the_makefile():
 def _row(name: str) -> str:
     field = Settings.model_fields[name]
     default = field.default
-    shown = "" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+    shown = "" if default in (None, "") else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
     return f"| `TURNSTONE_{name.upper()}` | {shown} | {field.description} |"

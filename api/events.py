@@ -1,0 +1,53 @@
+"""/v1/responses/{id}/events: a stream for browsers and other readers that resume by `Last-Event-ID`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api import response_stream
+from api.auth import owner_of
+from api.dependencies import Owner, Runtime
+from api.event_tokens import TOKEN_SECONDS, EventTokens
+from shared import clock
+from shared.errors import response_not_found
+from shared.store import responses
+
+router = APIRouter(prefix="/v1/responses")
+
+
+@router.get("/{response_id}/events")
+async def events(
+    request: Request,
+    response_id: str,
+    runtime: Runtime,
+    starting_after: Annotated[int | None, Query(ge=-1, le=2**31 - 1)] = None,
+) -> Response:
+    """The events with `id:` lines, after `Last-Event-ID` or `starting_after`; of any response, however it was made."""
+    owner = _reader_of(request, runtime.event_tokens, response_id)
+    after = response_stream.last_event_id(request, starting_after)
+    turn = await response_stream.open_turn(runtime, owner, response_id)
+    return response_stream.resumed_with_ids(runtime, turn, after)
+
+
+@router.post("/{response_id}/events/token")
+async def make(response_id: str, runtime: Runtime, owner: Owner) -> Response:
+    """A token for `GET …/events?token=`, good for five minutes, for this response alone."""
+    if await runtime.read(responses.get, owner, response_id) is None:
+        raise response_not_found(response_id)
+    token = runtime.event_tokens.make(owner, response_id)
+    expires_at = int(clock.now()) + TOKEN_SECONDS
+    return JSONResponse({"object": "response.events_token", "token": token, "expires_at": expires_at})
+
+
+def _reader_of(request: Request, tokens: EventTokens, response_id: str) -> str:
+    """The owner for whom events are read: by the token in the URL, or as for every request."""
+    token = request.query_params.get("token")
+    if token is None:
+        return owner_of(request)
+    owner = tokens.owner(token, response_id)
+    if owner is None:
+        # The same answer as for an unknown id: a token tells nobody what exists.
+        raise response_not_found(response_id)
+    return owner
