@@ -24,7 +24,8 @@ class TurnLog:
 
     `sent` counts the frames that Redis is known to have. `lose` is called when a higher attempt is known.
     `begun` is set when the first append is over, whatever came of it: that one alone sets the fence without asking
-    SQL, so output must not start before. Nothing is sent while `healing`, nor ever again once `dropped`.
+    SQL, so output must not start before. Nothing is sent while `healing`, nor ever again once `dropped`. A log that
+    Redis has lost is `rewritten` in one call: an end between two would take the first for all that was said.
     """
 
     response_id: str
@@ -33,6 +34,7 @@ class TurnLog:
     frames: list[bytes] = field(default_factory=list)
     sent: int = 0
     healing: bool = False
+    rewritten: bool = False
     dropped: bool = False
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     whole: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,7 +103,10 @@ class Publisher:
             if events >= _MOST_EVENTS or size >= _MOST_BYTES:
                 break
             del self._dirty[turn_log]
-            frames = _some(turn_log.frames, turn_log.sent, _MOST_EVENTS - events, _MOST_BYTES - size)
+            if turn_log.rewritten:
+                frames = turn_log.frames[turn_log.sent :]
+            else:
+                frames = _some(turn_log.frames, turn_log.sent, _MOST_EVENTS - events, _MOST_BYTES - size)
             events += len(frames)
             size += sum(map(len, frames))
             batch.append((turn_log, self._append_of(turn_log, frames)))
@@ -119,6 +124,7 @@ class Publisher:
         else:
             turn_log.begun.set()
             # Any other last number than the one we wrote up to: Redis lost some, or a repeated call found them there.
+            turn_log.rewritten = result + 1 < turn_log.sent
             turn_log.sent = result + 1
             if turn_log.sent < len(turn_log.frames):
                 self._mark(turn_log)

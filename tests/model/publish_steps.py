@@ -34,10 +34,13 @@ def _append(state: State, rules: Rules, at: int, name: str) -> tuple[str, bool, 
         return name + "finds the fence not its own", True, _with(state, at, worker._replace(healing=order))
     fence = max(state.fence, worker.attempt)
     if state.logs[worker.attempt] != worker.sent and rules.keeps("append: no gap"):
-        found = worker._replace(sent=state.logs[worker.attempt], fresh=False)
+        length = state.logs[worker.attempt]
+        rewriting = length < worker.sent and rules.keeps("heal: whole in one call")
+        found = worker._replace(sent=length, fresh=False, rewriting=rewriting)
         return name + "finds another log", True, _with(state.but(fence=fence), at, found)
-    upto = max(LIFECYCLE, worker.sent + 1) if rules.pieces else worker.made
-    done = worker._replace(sent=upto, fresh=False)
+    in_pieces = rules.pieces and not worker.rewriting
+    upto = max(LIFECYCLE, worker.sent + 1) if in_pieces else worker.made
+    done = worker._replace(sent=upto, fresh=False, rewriting=False)
     if done.phase == "ended" and upto == done.made:
         done = Worker()
     appended = _appended(state, worker, fence, upto)

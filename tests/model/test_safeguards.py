@@ -31,6 +31,7 @@ CAUGHT: dict[str, Rules] = {
     "append: no lower fence": Rules(faults(stall=1, flush=1, cancel=1), outputs=1),
     "append: fence there": Rules(faults(flush=1, cancel=1)),
     "append: no gap": Rules(faults(flush=1, cancel=1)),
+    "heal: whole in one call": Rules(faults(flush=1, cancel=1), pieces=True),
     "heal: ask SQL": Rules(faults(flush=1, cancel=1)),
     "heal: fence before SQL": Rules(faults(flush=2, cancel=1), outputs=1),
     # FINISH

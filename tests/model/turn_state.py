@@ -39,6 +39,7 @@ class Worker(NamedTuple):
     made: int = 0  # events in memory
     sent: int = 0  # of these, those that Redis is known to have
     fresh: bool = False  # no append since the claim: the next one sets the fence
+    rewriting: bool = False  # Redis had fewer than were sent: all goes in one call
     healing: str = ""  # the fence was not ours: fence (set it) · ask (SQL whether the turn is ours)
     drained: bool = False  # told to stop, and the turn given back
 

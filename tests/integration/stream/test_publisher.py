@@ -173,6 +173,22 @@ async def test_a_flushed_redis_gets_everything_again(alone: Worker) -> None:
     assert not alone.lost.is_set()
 
 
+@pytest.mark.parametrize("count", [1500, 40], ids=["many", "large"])
+async def test_a_lost_log_is_written_again_in_one_call(alone: Worker, count: int) -> None:
+    """G5: an end between two calls would take the first for all that was said."""
+    said = frames(count, size=30_000 if count == 40 else 0)
+    turn_log = alone.turn()
+    alone.publisher.append(turn_log, said)
+    await alone.flushed(turn_log)
+    await alone.redis.flushall()
+    alone.log.calls.clear()
+    alone.publisher.append(turn_log, frames(1, count))
+    await alone.flushed(turn_log)
+    written = [len(append.frames) for (append,) in alone.log.calls if append.first == 0]
+    assert written == [count + 1]
+    assert await alone.written() == said + frames(1, count)
+
+
 async def test_a_flushed_redis_gets_nothing_from_a_worker_that_lost_its_turn(alone: Worker) -> None:
     """G3: the fence is gone with the flush, so SQL says no."""
     turn_log = alone.turn()
