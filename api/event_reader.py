@@ -17,7 +17,9 @@ from shared.stream.event_log import EventLog
 from shared.stream.keys import Live
 from shared.wire.response import LOST_NUMBER, TERMINAL_EVENTS
 
-_READ_AT_ONCE = 1000
+# What one reader has in hand at a time. The log is read by numbers of frames: by as many as the last ones were small.
+_MOST_BYTES = 256 * 1024
+_FIRST_FRAMES, _MOST_FRAMES = 32, 1000
 _TERMINAL_HEADS = tuple(f"event: {kind}\n".encode() for kind in TERMINAL_EVENTS)
 
 log = structlog.get_logger()
@@ -43,6 +45,7 @@ class EventReader:
         self._work = turn.work
         self._idle_seconds = idle_seconds
         self._finished = False
+        self._at_once = _FIRST_FRAMES
 
     async def batches(self) -> AsyncGenerator[Live | None, None]:
         """Events in order, without gap or repeat, to the terminal one; None after each idle time.
@@ -50,7 +53,7 @@ class EventReader:
         The order is what makes it whole: subscribe (and have it confirmed), then read the log, then go live.
         """
         if self._turn.terminal:
-            for batch in await self._recorded(live=False):
+            async for batch in self._recorded(live=False):
                 yield batch
             return
         subscription = await self._sources.feed.subscribe(self._turn.id)
@@ -80,11 +83,12 @@ class EventReader:
     async def _logged(self) -> AsyncGenerator[Live, None]:
         while not self._finished:
             try:
-                frames = await self._sources.event_log.read(self._turn.id, self._work, self._seen, _READ_AT_ONCE)
+                frames = await self._sources.event_log.read(self._turn.id, self._work, self._seen, self._at_once)
             except OUTAGE:
                 return
             if not frames:
                 return
+            self._at_once = max(1, min(_MOST_FRAMES, _MOST_BYTES * len(frames) // sum(map(len, frames))))
             for batch in self._accept(Live(self._work, self._seen + 1, len(frames), b"".join(frames))):
                 yield batch
 
@@ -107,7 +111,7 @@ class EventReader:
                 return
             gap = self._new_attempt(self._sources.watch.work(subscription)) or gap
             if ended:
-                for batch in await self._recorded(live=True):
+                async for batch in self._recorded(live=True):
                     yield batch
                 return
             if gap:
@@ -133,25 +137,38 @@ class EventReader:
         self._finished = _ends(fresh.frames)
         return [fresh]
 
-    async def _recorded(self, *, live: bool) -> list[Live]:
+    async def _recorded(self, *, live: bool) -> AsyncGenerator[Live, None]:
         """The rest from the journal. A reader that was there live gets an end in any case."""
         self._finished = True
         recording = await self._sources.recording(self._turn)
         if recording is None:
-            return []
-        last = LOST_NUMBER if recording.lost else len(recording.frames) - 1
-        body, end = recording.frames[:-1], recording.frames[-1]
-        batches = []
-        if self._seen + 1 < len(body):
-            rest = body[self._seen + 1 :]
-            batches.append(Live(self._work, self._seen + 1, len(rest), b"".join(rest)))
+            return
+        frames = iter(recording)
+        held, number = next(frames), 0
+        rest, size = list[bytes](), 0
+        for number, frame in enumerate(frames, start=1):
+            if number - 1 > self._seen:
+                rest.append(held)
+                size += len(held)
+            if size > _MOST_BYTES:
+                yield self._next(rest)
+                rest, size = [], 0
+            held = frame
+        if rest:
+            yield self._next(rest)
+        last = LOST_NUMBER if recording.lost else number
         if last > self._seen:
-            batches.append(Live(self._work, last, 1, end))
+            yield Live(self._work, last, 1, held)
         elif live:
-            event = sse_frame.decode(end)
+            event = sse_frame.decode(held)
             event["sequence_number"] = self._seen + 1
-            batches.append(Live(self._work, self._seen + 1, 1, sse_frame.encode(event)))
-        return batches
+            yield self._next([sse_frame.encode(event)])
+
+    def _next(self, frames: list[bytes]) -> Live:
+        """Frames as the batch that follows what was seen."""
+        batch = Live(self._work, self._seen + 1, len(frames), b"".join(frames))
+        self._seen = batch.last
+        return batch
 
 
 def _after(batch: Live, seen: int) -> Live:

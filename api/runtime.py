@@ -151,4 +151,5 @@ def _recording(connection: Connection, turn: Turn) -> Recording | None:
     body = responses.get_body(connection, turn.owner, turn.id)
     if body is None:
         return None
-    return Recording([sse_frame.encode(event) for event in replay(turn, orjson.loads(body))], lost=False)
+    frames = [sse_frame.encode(event) for event in replay(turn, orjson.loads(body))]
+    return Recording(journals.compress(frames), lost=False)

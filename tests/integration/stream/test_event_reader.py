@@ -9,6 +9,7 @@ from api.event_reader import EventReader, Sources
 from api.row_watch import RowWatch
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
+from shared.store import journals
 from shared.store.journals import Recording
 from shared.store.responses import Sight
 from shared.stream.connections import connect_async
@@ -110,7 +111,7 @@ class Reading:
         return {self.turn.id: self.sight}
 
     async def _recording(self, _turn: Turn) -> Recording:
-        return Recording(self.recorded, lost=False)
+        return Recording(journals.compress(self.recorded), lost=False)
 
 
 @pytest.fixture
@@ -182,3 +183,30 @@ async def test_an_attempt_that_nobody_heard_of_is_found_in_sql(reading: Reading)
     await reading.write(0, 5, attempt=2)
     reading.sight = Sight(Status.IN_PROGRESS, 2)
     assert await reading.read(1) == [3, 4]
+
+
+async def test_a_long_journal_is_read_in_bounded_pieces(reading: Reading) -> None:
+    """G18: as the reader asks for them, not all at once."""
+    await reading.publish(3)
+    assert await reading.read(1) == [3]
+    long = [frame(number, "x" * 1000) for number in range(2000)]
+    reading.recorded = [*long, frame(2000, END)]
+    reading.sight = Sight(Status.COMPLETED, 1)
+    batches = [batch async for batch in reading._batches if batch]
+    assert b"".join(batch.frames for batch in batches) == b"".join(reading.recorded[4:])
+    assert max(len(batch.frames) for batch in batches) < 300_000
+
+
+async def test_a_long_log_is_read_in_bounded_pieces(reading: Reading) -> None:
+    """G18: however large its events are."""
+    size = 100_000
+    large = [frame(number, "x" * size) for number in range(OPENING, OPENING + 100)]
+    await reading.append(0, OPENING)
+    await reading.log.append([Append(reading.turn.id, 1, OPENING, large)])
+    batches = []
+    while sum(batch.count for batch in batches) < len(large):
+        batches.append(await asyncio.wait_for(anext(reading._batches), DEADLINE_SECONDS))
+        assert batches[-1] is not None
+    assert b"".join(batch.frames for batch in batches) == b"".join(large)
+    assert sum(batch.count for batch in batches[1:]) > 0
+    assert max(batch.count for batch in batches[1:]) * size <= 300_000

@@ -107,7 +107,7 @@ def stage(database: Database, redis_url: str, key_prefix: str) -> Iterator[Stage
 
 
 def events(recording: journals.Recording) -> list[Event]:
-    return [sse_frame.decode(frame) for frame in recording.frames]
+    return [sse_frame.decode(frame) for frame in [*recording]]
 
 
 def numbers(recording: journals.Recording) -> list[int]:
@@ -129,7 +129,7 @@ def test_a_queued_turn_is_cancelled_without_a_worker(stage: Stage) -> None:
     assert not recording.lost
     assert stage.body(turn) == events(recording)[-1]["response"]
     assert (stage.body(turn)["status"], stage.body(turn)["output"]) == ("cancelled", [])
-    assert Live.decode(hear()) == Live(1, 2, 1, recording.frames[-1])
+    assert Live.decode(hear()) == Live(1, 2, 1, [*recording][-1])
     assert claim(stage.database, turn.id) is None
 
 
@@ -143,8 +143,8 @@ def test_a_cancelled_turn_keeps_its_partial_output(stage: Stage) -> None:
     assert stage.ender.end(turn, "cancelled")
 
     recording = stage.journal(turn)
-    assert recording.frames[: len(emitted)] == emitted
-    assert numbers(recording) == list(range(len(recording.frames)))
+    assert [*recording][: len(emitted)] == emitted
+    assert numbers(recording) == list(range(len([*recording])))
     closing = events(recording)[len(emitted) :]
     assert [event["type"] for event in closing] == [
         "response.output_text.done",
@@ -157,7 +157,7 @@ def test_a_cancelled_turn_keeps_its_partial_output(stage: Stage) -> None:
     assert body["status"] == row(stage.database, turn.id)["status"] == "cancelled"
     (item,) = body["output"]
     assert (item["content"][0]["text"], item["status"]) == ("It rains", "incomplete")
-    assert Live.decode(hear()) == Live(1, len(recording.frames) - 1, 1, recording.frames[-1])
+    assert Live.decode(hear()) == Live(1, len([*recording]) - 1, 1, [*recording][-1])
 
 
 def test_the_worker_hears_of_the_cancel_and_is_fenced_out_of_redis_and_sql(stage: Stage) -> None:
@@ -183,7 +183,7 @@ def test_a_turn_cancelled_before_its_output_has_whole_numbers(stage: Stage, log_
     assert stage.ender.end(turn, "cancelled")
     recording = stage.journal(turn)
     assert numbers(recording) == [0, 1, 2, 3]
-    assert recording.frames[:3] == frames_of(turn)
+    assert [*recording][:3] == frames_of(turn)
     assert not recording.lost
 
 
