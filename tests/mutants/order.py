@@ -2,6 +2,7 @@
 
 from tests.mutants.safeguard import Safeguard
 
+_STATEMENTS = "shared/store/attempt_statements.py"
 _ATTEMPTS = "shared/store/attempts.py"
 _CREATION = "shared/store/creation.py"
 _CONVERSATIONS = "tests/integration/store/test_conversation_order.py"
@@ -11,9 +12,9 @@ ORDER = (
     Safeguard(
         "a waiting turn cannot be claimed",
         "G22",
-        _ATTEMPTS,
-        "RESPONSE.c.waits_for.is_(None), takes)",
-        "takes)",
+        _STATEMENTS,
+        "        RESPONSE.c.waits_for.is_(None),\n",
+        "",
         (f"{_WAITING}::test_a_waiting_turn_cannot_be_claimed_and_then_sees_everything",),
     ),
     Safeguard(
@@ -36,8 +37,8 @@ ORDER = (
         "a parent is held while its child is stored",
         "R9",
         _CREATION,
-        "where(RESPONSE.c.id == parent_id, readable(owner)).with_for_update(read=True)",
-        "where(RESPONSE.c.id == parent_id, readable(owner))",
+        "readable(CALLER)).with_for_update(read=True)",
+        "readable(CALLER))",
         (f"{_WAITING}::test_no_child_is_left_waiting_when_its_creation_races_with_the_parents_end",),
     ),
     Safeguard(
@@ -83,9 +84,9 @@ ORDER = (
     Safeguard(
         "who is handed on finds the turn ahead as it was",
         "G22",
-        _ATTEMPTS,
-        ".where(*active).with_for_update(read=True)",
-        ".where(*active)",
+        _STATEMENTS,
+        "    .with_for_update(read=True)\n",
+        "",
         (f"{_WAITING}::test_no_turn_is_left_waiting_when_a_link_of_its_chain_is_cancelled_as_the_first_ends",),
     ),
     Safeguard(

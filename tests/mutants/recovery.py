@@ -2,6 +2,7 @@
 
 from tests.mutants.safeguard import Safeguard
 
+_STATEMENTS = "shared/store/attempt_statements.py"
 _SWEEPING = "shared/store/sweeping.py"
 _SWEEPER = "shared/turns/sweeper.py"
 _ALIVE = "shared/store/api_processes.py"
@@ -194,17 +195,17 @@ RECOVERY = (
     Safeguard(
         "a draining worker gives back nothing that was seen",
         "G5",
-        "shared/store/attempts.py",
-        "not_(RESPONSE.c.side_effects), unseen)\n",
-        "not_(RESPONSE.c.side_effects))\n",
+        _STATEMENTS,
+        "GIVE_BACK = update(RESPONSE).where(_fenced(), _may_run_again())",
+        "GIVE_BACK = update(RESPONSE).where(_fenced(), _not_ending(), RESPONSE.c.attempt < MAX_ATTEMPTS)",
         (f"{_STORE}/test_claim.py::test_a_worker_gives_back_exactly_what_may_run_anew",),
     ),
     Safeguard(
         "a draining worker gives back nothing that has no attempt left",
         "G9",
-        "shared/store/attempts.py",
-        "RESPONSE.c.attempt < MAX_ATTEMPTS, not_(RESPONSE.c.side_effects), unseen)",
-        "not_(RESPONSE.c.side_effects), unseen)",
+        _STATEMENTS,
+        "GIVE_BACK = update(RESPONSE).where(_fenced(), _may_run_again())",
+        "GIVE_BACK = update(RESPONSE).where(_fenced(), or_(not_(RESPONSE.c.observed), not_(RESPONSE.c.output_started)))",
         (f"{_STORE}/test_claim.py::test_a_worker_gives_back_exactly_what_may_run_anew",),
     ),
     Safeguard(

@@ -79,8 +79,8 @@ REQUESTS = (
         "what is not to be stored is erased at its time",
         "Q9",
         "shared/store/attempts.py",
-        "erase_at=None if turn.store else database_now() + turn.erase_after_seconds",
-        "erase_at=None",
+        '"keep": None if turn.store else turn.erase_after_seconds',
+        '"keep": None',
         (f"{_OWNERS}::test_what_was_not_stored_is_erased_when_its_time_is_up",),
     ),
     Safeguard(
@@ -113,8 +113,8 @@ REQUESTS = (
         "a streamed turn is seen from its first moment",
         "G5",
         "shared/store/creation.py",
-        "observed=turn.stream",
-        "observed=False",
+        '"observed": turn.stream',
+        '"observed": False',
         (f"{_OWNERS}::test_a_streamed_turn_is_observed_from_its_first_moment",),
     ),
     Safeguard(
