@@ -68,8 +68,8 @@ FENCES = (
         "leases go by the database's clock",
         "G10",
         _ATTEMPTS,
-        '"claimer": worker, "lease": lease_seconds}',
-        '"claimer": worker, "lease": lease_seconds - __import__("time").time() + __import__("shared.clock").clock.now()}',
+        'worker, "lease": lease_seconds}',
+        'worker, "lease": lease_seconds - __import__("time").time() + __import__("shared.clock").clock.now()}',
         (f"{_CLAIM}::test_a_worker_with_a_wrong_clock_neither_takes_nor_loses_a_turn",),
     ),
     Safeguard(

@@ -205,7 +205,8 @@ RECOVERY = (
         "G9",
         _STATEMENTS,
         "GIVE_BACK = update(RESPONSE).where(_fenced(), _may_run_again())",
-        "GIVE_BACK = update(RESPONSE).where(_fenced(), or_(not_(RESPONSE.c.observed), not_(RESPONSE.c.output_started)))",
+        "GIVE_BACK = update(RESPONSE).where(_fenced(), _not_ending(), not_(RESPONSE.c.side_effects), "
+        "or_(not_(RESPONSE.c.observed), not_(RESPONSE.c.output_started)))",
         (f"{_STORE}/test_claim.py::test_a_worker_gives_back_exactly_what_may_run_anew",),
     ),
     Safeguard(
