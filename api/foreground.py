@@ -2,12 +2,14 @@
 
 import asyncio
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.runtime import ApiRuntime
 from api.sse import stop, wait_for_disconnect
 from shared import clock
+from shared.core import sse_frame
 from shared.core.turn import Turn
 from shared.errors import Unavailable
 from shared.store import responses
@@ -59,7 +61,7 @@ async def give_up_unclaimed(runtime: ApiRuntime, turn: Turn, *, waits: bool) -> 
     return await runtime.end(runtime.ender.end_queued, turn, "failed", _NO_WORKER)
 
 
-async def _end_of(runtime: ApiRuntime, turn: Turn, subscription: Subscription, waits: bool) -> str:
+async def _end_of(runtime: ApiRuntime, turn: Turn, subscription: Subscription, waits: bool) -> str | bytes:
     deadline = clock.monotonic() + runtime.settings.foreground_queue_seconds
     unclaimed = True
     while True:
@@ -73,7 +75,13 @@ async def _end_of(runtime: ApiRuntime, turn: Turn, subscription: Subscription, w
             if await runtime.end(runtime.ender.end_queued, turn, "failed", _NO_WORKER):
                 raise Unavailable(_NO_WORKER["message"], retry_after_seconds=5)
             continue
-        subscription.take()
+        if told := subscription.take():
+            return _response_in(told[-1].frames)
         body = await runtime.read(responses.get_body, turn.owner, turn.id)
         if body is not None:
             return body
+
+
+def _response_in(frame: bytes) -> bytes:
+    """The Response in a terminal event, which was published because it is stored: no need to read it again."""
+    return orjson.dumps(sse_frame.decode(frame)["response"])

@@ -39,8 +39,8 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
     body = await read_as(CreateResponse, request, runtime.settings.max_body_bytes)
     creation = turn_creation.prepare(owner, body, runtime.settings, runtime.name, key_of(request, body))
     turn, keyed = creation.turn, creation.key is not None
-    # Subscribed before anything can happen, so that the end of a short turn is not missed.
-    subscription = None if turn.logged else await runtime.feed.subscribe(turn.id)
+    # Before anything can happen, so that the end of a short turn is not missed.
+    subscription = None if turn.logged else await _listen(runtime, turn)
     try:
         placed = await runtime.write(creation.store, owner)
     except BaseException:
@@ -147,6 +147,10 @@ async def _repeat(request: Request, runtime: ApiRuntime, owner: str, response_id
     subscription = await runtime.feed.subscribe(response_id)
     subscription.wake()
     return await foreground.answer(runtime, request, turn, subscription, keyed=True, waits=True)
+
+
+async def _listen(runtime: ApiRuntime, turn: Turn) -> Subscription:
+    return runtime.feed.expect_end(turn.id) if turn.waiter else await runtime.feed.subscribe(turn.id)
 
 
 async def _let_go(runtime: ApiRuntime, subscription: Subscription | None) -> None:

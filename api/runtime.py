@@ -53,7 +53,7 @@ class ApiRuntime:
         schema.check(self.database)
         keys = Keys(settings.key_prefix)
         self.redis = connect_async(settings.redis)
-        self.feed = EventFeed(connect_async(settings.redis), keys)
+        self.feed = EventFeed(connect_async(settings.redis), keys, self.name)
         self.event_log = EventLog(self.redis, keys, settings.stream_log_seconds)
         self.dispatcher = Dispatcher(settings)
         freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)

@@ -33,7 +33,6 @@ class Creation:
 
     turn: Turn
     items: list[Item]
-    waiter: str | None
     queues: bool
     key: IdempotencyKey | None
 
@@ -49,9 +48,7 @@ class Creation:
         references.check(connection, owner, self.items)
         items = self._own_items(connection, owner)
         comes_back = COMES_BACK_SECONDS if self.key and not self.turn.background else None
-        waits_for = creation.create(
-            connection, owner, self.turn, items, waiter=self.waiter, abandoned_after_seconds=comes_back
-        )
+        waits_for = creation.create(connection, owner, self.turn, items, abandoned_after_seconds=comes_back)
         if waits_for is None:
             self._check_context(connection, owner, items)
         elif not self.queues:
@@ -104,10 +101,11 @@ def prepare(owner: str, body: CreateResponse, settings: Settings, waiter: str, k
         background=bool(body.background),
         stream=bool(body.stream),
         store=body.store is not False,
+        waiter=None if body.background or key else waiter,
     )
     items = turn_items(body.input, ids.new_item_id)
     queues = settings.conversation_concurrency == "queue"
-    return Creation(turn, items, None if turn.background or key else waiter, queues, key)
+    return Creation(turn, items, queues, key)
 
 
 def _conversation_id(body: CreateResponse) -> str | None:

@@ -70,7 +70,7 @@ def create(database: Database, items: Sequence[Item] = (), **changes: Any) -> Tu
     """A queued turn of `OWNER`, stored."""
     turn = new_turn(**changes)
     with database.write() as connection:
-        creation.create(connection, turn.owner, turn, items, waiter=None)
+        creation.create(connection, turn.owner, turn, items)
     return turn
 
 

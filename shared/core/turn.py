@@ -10,7 +10,10 @@ Ending = Literal["cancelled", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One row, without its items. Times are seconds since the epoch; `request` is the accepted body less `input`."""
+    """One row, without its items. Times are seconds since the epoch; `request` is the accepted body less `input`.
+
+    `waiter`: the API process at which the caller of a foreground turn waits.
+    """
 
     id: str
     owner: str
@@ -27,6 +30,7 @@ class Turn:
     background: bool = False
     stream: bool = False
     store: bool = True
+    waiter: str | None = None
 
     @property
     def terminal(self) -> bool:

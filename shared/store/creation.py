@@ -35,7 +35,6 @@ def create(
     turn: Turn,
     items: Sequence[Item],
     *,
-    waiter: str | None,
     abandoned_after_seconds: float | None = None,
 ) -> str | None:
     """Store a queued turn with its input; the id of the turn it waits for, None when it can run at once.
@@ -53,7 +52,7 @@ def create(
         "output_started": False,
         "side_effects": False,
         "waits_for": waits_for,
-        "waiter": waiter,
+        "waiter": turn.waiter,
         "abandoned_after": abandoned_after_seconds,
         "created_at": turn.created_at,
         "background": turn.background,

@@ -27,6 +27,7 @@ TURN_COLUMNS = [
         "background",
         "stream",
         "store",
+        "waiter",
     )
 ]
 
@@ -49,6 +50,7 @@ def to_turn(row: Row[*tuple[Any, ...]]) -> Turn:
         background=row.background,
         stream=row.stream,
         store=row.store,
+        waiter=row.waiter,
     )
 
 

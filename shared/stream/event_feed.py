@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Iterable
 
 import structlog
 
@@ -82,8 +83,10 @@ class Subscription:
 class EventFeed:
     """The process's one subscriber. `start` before use; lives on one event loop."""
 
-    def __init__(self, client: AsyncRedis, keys: Keys) -> None:
+    def __init__(self, client: AsyncRedis, keys: Keys, process: str) -> None:
         self._keys = keys
+        self._ends = keys.ends(process)
+        self._callers: dict[str, Subscription] = {}
         self._pubsub = client.pubsub()
         self._readers: dict[str, set[Subscription]] = {}
         self._confirmed: dict[str, asyncio.Event] = {}
@@ -103,6 +106,10 @@ class EventFeed:
         with contextlib.suppress(*OUTAGE):
             await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it unannotated
 
+    def expect_end(self, response_id: str) -> Subscription:
+        """Hear the end of a turn whose `waiter` is this process: no channel of its own, so nothing to wait for."""
+        return self._callers.setdefault(response_id, Subscription(response_id))
+
     async def subscribe(self, response_id: str) -> Subscription:
         """Subscribe and wait for the server's confirmation, at most 2 s: without Redis, the reader lives on SQL."""
         subscription = Subscription(response_id)
@@ -119,6 +126,7 @@ class EventFeed:
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """Let go; the channel is left at once when nobody else reads it."""
+        self._callers.pop(subscription.response_id, None)
         channel = self._keys.live(subscription.response_id)
         readers = self._readers.get(channel, set())
         readers.discard(subscription)
@@ -144,32 +152,48 @@ class EventFeed:
                         self._receive(message["type"], message["channel"].decode(), message["data"])
             except Exception as error:  # noqa: BLE001 - whatever it was, readers hear nothing until there is a new one
                 log.warning("event_feed_lost", error=type(error).__name__)
-                self._mark_gaps()
+                self._mark_all()
                 await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _resubscribe(self) -> None:
         async with self._commands:
-            await self._pubsub.subscribe(self._keys.hub, *self._readers)
+            await self._pubsub.subscribe(self._ends, *self._readers)
 
     def _receive(self, kind: str, channel: str, data: bytes | int) -> None:
-        readers = self._readers.get(channel, ())
         if kind == "message" and isinstance(data, bytes):
             try:
-                live = Live.decode(data)
+                self._hand_on(channel, data)
             except ValueError:
                 log.warning("live_message_malformed", channel=channel)
-                return
-            for subscription in readers:
-                subscription.put(live)
-        elif kind == "subscribe" and readers:
-            confirmed = self._confirmed[channel]
-            if confirmed.is_set():
-                # A second confirmation: the client reconnected by itself, and messages may have passed meanwhile.
-                for subscription in readers:
-                    subscription.mark_gap()
-            confirmed.set()
+        elif kind == "subscribe":
+            self._confirm(channel)
 
-    def _mark_gaps(self) -> None:
+    def _hand_on(self, channel: str, data: bytes) -> None:
+        if channel == self._ends:
+            response_id, _, data = data.partition(b"\n")
+            caller = self._callers.get(response_id.decode())
+            readers: Iterable[Subscription] = (caller,) if caller else ()
+        else:
+            readers = self._readers.get(channel, ())
+        live = Live.decode(data)
+        for subscription in readers:
+            subscription.put(live)
+
+    def _confirm(self, channel: str) -> None:
+        # A second confirmation: the client reconnected by itself, and messages may have passed meanwhile.
+        if channel == self._ends:
+            _mark_gaps(self._callers.values())
+        elif channel in self._confirmed:
+            if self._confirmed[channel].is_set():
+                _mark_gaps(self._readers[channel])
+            self._confirmed[channel].set()
+
+    def _mark_all(self) -> None:
+        _mark_gaps(self._callers.values())
         for readers in self._readers.values():
-            for subscription in readers:
-                subscription.mark_gap()
+            _mark_gaps(readers)
+
+
+def _mark_gaps(subscriptions: Iterable[Subscription]) -> None:
+    for subscription in subscriptions:
+        subscription.mark_gap()

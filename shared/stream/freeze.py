@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from shared import clock
+from shared.core.turn import Turn
 from shared.stream.connections import OUTAGE, Redis
 from shared.stream.keys import Keys, Live
 from shared.stream.scripts import FREEZE
@@ -34,9 +35,15 @@ class LogFreezer:
                 if not again():
                     return None
 
-    def publish_end(self, response_id: str, work: int, number: int, frame: bytes) -> None:
-        """Publish the terminal event, as a hint: subscribers find it in SQL all the same."""
-        self._publish(self._keys.live(response_id), Live(work, number, 1, frame).encode())
+    def publish_end(self, turn: Turn, number: int, frame: bytes) -> None:
+        """Publish the terminal event, as a hint: subscribers find it in SQL all the same.
+
+        The caller of a turn whose events are not logged listens at its process, not at the turn.
+        """
+        message = Live(turn.work, number, 1, frame).encode()
+        if turn.waiter and not turn.logged:
+            self._publish(self._keys.ends(turn.waiter), turn.id.encode() + b"\n" + message)
+        self._publish(self._keys.live(turn.id), message)
 
     def announce(self, response_id: str) -> None:
         """Tell the workers that a turn was ended from outside."""

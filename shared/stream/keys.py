@@ -6,7 +6,7 @@
 | PREFIX:log:RESPONSE:WORK   | stream  | one attempt's events; entry (number + 1)-0 has one field `f`, the SSE frame  |
 | PREFIX:live:RESPONSE       | channel | `Live` messages: the same frames, as they are appended                       |
 | PREFIX:cancel              | channel | ids of responses that were ended from outside, for the workers               |
-| PREFIX:hub                 | channel | nothing: it keeps an API process's one connection subscribed                 |
+| PREFIX:ends:PROCESS        | channel | ends of the turns whose callers wait at this API process, as `name` + `Live` |
 
 Keys live for `TURNSTONE_STREAM_LOG_SECONDS` after their last append. The broker's keys are Celery's own.
 """
@@ -37,10 +37,9 @@ class Keys:
         """The channel that tells workers to stop a turn."""
         return f"{self.prefix}:cancel"
 
-    @property
-    def hub(self) -> str:
+    def ends(self, process: str) -> str:
         """The channel an API process subscribes to at its start."""
-        return f"{self.prefix}:hub"
+        return f"{self.prefix}:ends:{process}"
 
 
 @dataclass(frozen=True, slots=True)

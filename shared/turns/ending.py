@@ -43,7 +43,7 @@ class TurnEnder:
 
     def publish_end(self, turn: Turn, number: int, frame: bytes) -> None:
         """Tell subscribers of a turn whose events are not logged that it has ended."""
-        self._freezer.publish_end(turn.id, turn.work, number, frame)
+        self._freezer.publish_end(turn, number, frame)
 
     def end(self, turn: Turn, ending: Ending, error: dict[str, str] | None = None) -> bool:
         """END FROM OUTSIDE; False when somebody else was faster, whose end then stands."""
@@ -74,7 +74,7 @@ class TurnEnder:
         body = closing[-1]["response"]
         done = self._write(turn, lambda c: attempts.finish_ending(c, fence, turn, body, outcome, journal))
         if done:
-            self._freezer.publish_end(turn.id, turn.work, closing[-1]["sequence_number"], written[-1])
+            self._freezer.publish_end(turn, closing[-1]["sequence_number"], written[-1])
         return done
 
     def end_queued(self, turn: Turn, ending: Ending, error: dict[str, str] | None = None) -> bool:
@@ -87,7 +87,7 @@ class TurnEnder:
         body = events[-1]["response"]
         done = self._write(turn, lambda c: attempts.end_queued(c, turn, body, outcome, journal))
         if done:
-            self._freezer.publish_end(turn.id, turn.work, events[-1]["sequence_number"], frames[-1])
+            self._freezer.publish_end(turn, events[-1]["sequence_number"], frames[-1])
         return done
 
     def _take_over(self, response_id: str, ending: Ending) -> Turn | None:

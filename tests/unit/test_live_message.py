@@ -23,6 +23,6 @@ def test_the_last_number_follows_from_the_first(first: int, count: int, last: in
 def test_every_name_starts_with_the_deployments_prefix() -> None:
     """S6: two deployments can share one Redis."""
     keys = Keys("one")
-    names = [keys.fence("r"), keys.log("r", 1), keys.live("r"), keys.cancel, keys.hub]
+    names = [keys.fence("r"), keys.log("r", 1), keys.live("r"), keys.cancel, keys.ends("p")]
     assert all(name.startswith("one:") for name in names)
     assert len(set(names)) == len(names)

@@ -16,9 +16,9 @@ UNSEEN_SECONDS = 15
 
 
 def waiting_on(database: Database, process: str | None, **more: Any) -> Turn:
-    turn = new_turn(background=False)
+    turn = new_turn(background=False, waiter=process)
     with database.write() as connection:
-        creation.create(connection, OWNER, turn, [], waiter=process, **more)
+        creation.create(connection, OWNER, turn, [], **more)
     return turn
 
 

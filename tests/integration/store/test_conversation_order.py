@@ -184,7 +184,7 @@ def test_a_turn_being_stored_holds_up_the_end_of_the_one_before(postgres_databas
     second = new_turn(conversation_id=conversation_id)
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
-            assert creation.create(connection, OWNER, second, [], waiter=None) == first.id
+            assert creation.create(connection, OWNER, second, []) == first.id
             ending = pool.submit(end, database, first, Status.COMPLETED)
             until_somebody_waits_for_a_lock(database)
             assert not ending.done()
@@ -271,7 +271,7 @@ class _Race:
         for _ in range(TURNS_EACH):
             turn = new_turn(conversation_id=self.conversation_id, store=chance.random() < 0.8)
             with self.database.write() as connection:
-                waits = creation.create(connection, OWNER, turn, [said(turn.id)], waiter=None)
+                waits = creation.create(connection, OWNER, turn, [said(turn.id)])
             if waits is None:
                 self.ready.put(turn.id)
             self.made.put(turn)

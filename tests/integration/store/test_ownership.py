@@ -32,7 +32,7 @@ def test_a_response_reads_back_as_it_was_accepted_and_as_it_ended(database: Data
     """R6: what was accepted and how it ended are returned truthfully."""
     turn = new_turn(request={"model": "m", "metadata": {"a": "ü"}}, ignored=("tools.0",), stream=True)
     with database.write() as connection:
-        assert creation.create(connection, OWNER, turn, [said("hi")], waiter=None) is None
+        assert creation.create(connection, OWNER, turn, [said("hi")]) is None
     with database.read() as connection:
         assert responses.get(connection, OWNER, turn.id) == responses.Stored(turn, None)
 

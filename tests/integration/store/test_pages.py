@@ -152,7 +152,7 @@ def test_a_turn_in_a_long_conversation_is_made_without_reading_it(database: Data
     conversation_id = long_conversation(database, 5_000)
     _fill_with_turns(database, conversation_id, 2_000)
     with database.write() as connection, statements_of(database) as statements:
-        assert creation.create(connection, OWNER, new_turn(conversation_id=conversation_id), [], waiter=None) is None
+        assert creation.create(connection, OWNER, new_turn(conversation_id=conversation_id), []) is None
         assert conversation_items.tool_types(connection, conversation_id) == set()
         assert conversation_items.calls(connection, conversation_id) == []
     reading = [(said, given) for said, given in statements if "FROM item" in said or "FROM response" in said]

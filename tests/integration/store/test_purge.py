@@ -77,7 +77,7 @@ def test_a_parent_that_a_follow_up_is_being_made_of_is_passed_over(postgres_data
     parent, other = answered(database, "q", "a"), answered(database, "q", "a")
     child = new_turn(previous_response_id=parent.id)
     with ThreadPoolExecutor(1) as pool, database.write() as connection:
-        assert creation.create(connection, OWNER, child, [], waiter=None) is None
+        assert creation.create(connection, OWNER, child, []) is None
         assert pool.submit(purge, database).result(30) == 1
     assert left(database, parent, other, child) == [parent, child]
     database.close()

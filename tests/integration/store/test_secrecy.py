@@ -17,12 +17,12 @@ SECRET = canary()
 def store_twice(connection: Connection) -> None:
     turn = new_turn(request={"model": "m", "instructions": SECRET})
     for _ in range(2):
-        creation.create(connection, OWNER, turn, [said(SECRET)], waiter=None)
+        creation.create(connection, OWNER, turn, [said(SECRET)])
 
 
 def store_an_item_twice(connection: Connection) -> None:
     item = said(SECRET)
-    creation.create(connection, OWNER, new_turn(), [item, item], waiter=None)
+    creation.create(connection, OWNER, new_turn(), [item, item])
 
 
 def store_for_no_response(connection: Connection) -> None:

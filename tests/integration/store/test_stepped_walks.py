@@ -36,9 +36,9 @@ def test_turns_that_went_all_the_way_took_the_same_steps_as_turns_put_there(data
 
 def _walk(database: Database, chance: random.Random) -> Iterator[Taken]:
     put(database, {})
-    turn = new_turn()
+    turn = new_turn(waiter=GONE)
     with database.write() as connection:
-        creation.create(connection, turn.owner, turn, [said("question")], waiter=GONE)
+        creation.create(connection, turn.owner, turn, [said("question")])
     situation = Situation(_seen(database, turn.id))
     assert situation == Situation()
     for _ in range(_STEPS):

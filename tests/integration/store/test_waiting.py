@@ -48,7 +48,7 @@ def test_a_follow_up_waits_exactly_while_its_parent_is_active(database: Database
     change(database, parent.id, status=status)
     child = new_turn(previous_response_id=parent.id)
     with database.write() as connection:
-        dispatchable = creation.create(connection, OWNER, child, [], waiter=None) is None
+        dispatchable = creation.create(connection, OWNER, child, []) is None
     stored = row(database, child.id)
     assert dispatchable == (status in TERMINAL)
     assert stored["waits_for"] == (parent.id if status in ACTIVE else None)
@@ -135,7 +135,7 @@ def _race_once(database: Database, pool: ThreadPoolExecutor) -> None:
     def create_child(child: Turn) -> bool:
         start.wait(10)
         with database.write() as connection:
-            return creation.create(connection, OWNER, child, [], waiter=None) is None
+            return creation.create(connection, OWNER, child, []) is None
 
     def end_parent() -> set[str]:
         start.wait(10)
@@ -177,7 +177,7 @@ def _at_once(start: threading.Barrier, act: Callable[..., bool], *args: object) 
 
 def _store(database: Database, turn: Turn) -> bool:
     with database.write() as connection:
-        return creation.create(connection, OWNER, turn, [], waiter=None) is None
+        return creation.create(connection, OWNER, turn, []) is None
 
 
 def test_a_child_being_stored_holds_up_the_end_of_its_parent(postgres_database_url: str) -> None:
@@ -187,7 +187,7 @@ def test_a_child_being_stored_holds_up_the_end_of_its_parent(postgres_database_u
     child = new_turn(previous_response_id=parent.id)
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
-            assert creation.create(connection, OWNER, child, [], waiter=None) == parent.id
+            assert creation.create(connection, OWNER, child, []) == parent.id
             ending = pool.submit(finish, database, parent)
             _until_somebody_waits_for_a_lock(database)
             assert not ending.done()
@@ -204,7 +204,7 @@ def test_a_parent_that_is_ending_holds_up_its_child_which_then_does_not_wait(pos
 
     def create_child() -> bool:
         with database.write() as connection:
-            return creation.create(connection, OWNER, child, [], waiter=None) is None
+            return creation.create(connection, OWNER, child, []) is None
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:

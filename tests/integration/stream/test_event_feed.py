@@ -15,6 +15,7 @@ from tests.eventually import eventually_async
 
 pytestmark = pytest.mark.anyio
 
+PROCESS = "api"
 READERS = 200
 DEADLINE_SECONDS = 15.0
 MESSAGE_BYTES = 64 * 1024
@@ -28,7 +29,7 @@ class Deployment:
         self.keys = Keys(prefix)
         self.observer: Redis = connect_async(url)
         self._client = connect_async(url)
-        self.feed = EventFeed(self._client, self.keys)
+        self.feed = EventFeed(self._client, self.keys, PROCESS)
 
     async def publish(self, response_id: str, number: int, frames: bytes = b"e") -> int:
         return int(await self.observer.publish(self.keys.live(response_id), Live(1, number, 1, frames).encode()))
@@ -233,3 +234,34 @@ async def test_two_deployments_on_one_redis_do_not_hear_each_other(here: Deploym
     assert [message.first for message in await read(mine, 1)] == [1]
     assert [message.first for message in await read(theirs, 1)] == [2]
     await there.close()
+
+
+async def test_a_caller_hears_the_end_of_its_turn_on_the_channel_of_its_process(here: Deployment) -> None:
+    """And no other caller does; the turn needs no channel of its own."""
+    await here.feed.subscribe("connected")
+    mine, theirs = here.feed.expect_end("mine"), here.feed.expect_end("theirs")
+    end = Live(1, 2, 1, b"e")
+    await here.observer.publish(here.keys.ends(PROCESS), b"mine\n" + end.encode())
+    assert await mine.wait(DEADLINE_SECONDS)
+    assert mine.take() == [end]
+    assert not await theirs.wait(0.01)
+    assert await here.subscribers("mine") == 0
+
+
+async def test_a_caller_who_has_left_hears_nothing(here: Deployment) -> None:
+    await here.feed.subscribe("connected")
+    left, stays = here.feed.expect_end("left"), here.feed.expect_end("stays")
+    await here.feed.unsubscribe(left)
+    for name in (b"left", b"stays"):
+        await here.observer.publish(here.keys.ends(PROCESS), name + b"\n" + Live(1, 2, 1, b"e").encode())
+    assert await stays.wait(DEADLINE_SECONDS)
+    assert left.take() == []
+
+
+async def test_callers_too_learn_that_messages_may_be_missing(alone: Deployment, own_valkey: EmbeddedValkey) -> None:
+    """G6: then they look into SQL."""
+    await alone.feed.subscribe("connected")
+    caller = alone.feed.expect_end("a")
+    own_valkey.stop()
+    assert await caller.wait(DEADLINE_SECONDS)
+    assert caller.gap

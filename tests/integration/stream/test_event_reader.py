@@ -45,7 +45,7 @@ class Reading:
         self.redis = connect_async(url)
         self.log = EventLog(self.redis, self.keys, 60)
         self._feed_redis = connect_async(url)
-        self.feed = EventFeed(self._feed_redis, self.keys)
+        self.feed = EventFeed(self._feed_redis, self.keys, "api")
         self.watch = RowWatch(self._look)
         self.sight = Sight(Status.IN_PROGRESS, 1)
         self.recorded: list[bytes] = []

@@ -107,7 +107,7 @@ def stage(database: Database, redis_url: str, key_prefix: str) -> Iterator[Stage
 
 
 def events(recording: journals.Recording) -> list[Event]:
-    return [sse_frame.decode(frame) for frame in [*recording]]
+    return [sse_frame.decode(frame) for frame in recording]
 
 
 def numbers(recording: journals.Recording) -> list[int]:

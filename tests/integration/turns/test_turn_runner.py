@@ -106,7 +106,7 @@ def test_an_error_of_our_own_ends_the_turn(runtime: WorkerRuntime, monkeypatch: 
     with runtime.database.read() as connection:
         recording = journals.read(connection, turn.owner, turn.id)
     assert recording is not None
-    events = [sse_frame.decode(frame) for frame in recording.frames]
+    events = [sse_frame.decode(frame) for frame in recording]
     assert [event["sequence_number"] for event in events] == [0, 1, 2, 3]
     assert (events[0]["type"], events[-1]["type"]) == ("response.created", "response.failed")
 

@@ -67,7 +67,7 @@ def test_the_worker_answers_a_ping_and_runs_a_turn_to_a_stored_end(
     with database.read() as connection:
         recording = journals.read(connection, OWNER, turn.id)
     assert recording is not None
-    events = [sse_frame.decode(frame) for frame in [*recording]]
+    events = [sse_frame.decode(frame) for frame in recording]
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1] == {"type": "response.completed", "sequence_number": len(events) - 1, "response": body}
     assert [call.body["model"] for call in upstream.calls] == ["m"]
