@@ -27,7 +27,7 @@ def test_a_background_stream_resumes_on_the_other_process(site: Site, topic: str
     """G17"""
     voices(site.upstream, topic, gates=[3])
     follower = Follower.post(site.urls, {"model": "m", "input": topic, "background": True})
-    follower.wait_for(8)
+    follower.wait_for(6)
     api = site.stack.apis[0]
     api.kill() if how == "killed" else api.signal(signal.SIGTERM)
     eventually(lambda: follower.resumed > 0, WAIT_SECONDS, "the reader to go elsewhere")

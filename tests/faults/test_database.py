@@ -131,7 +131,7 @@ def live_turns(site: Site, topic: str) -> Iterator[list[Follower]]:
     body = {"model": "m", "input": topic, "background": True}
     followers = [Follower.post(site.urls[number % 2 :], body) for number in range(TURNS)]
     for follower in followers:
-        follower.wait_for(8)
+        follower.wait_for(6)
     yield followers
 
 
