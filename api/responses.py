@@ -56,7 +56,7 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
         return await foreground.answer(runtime, request, turn, subscription, keyed=keyed, waits=waits)
     if turn.stream:
         return response_stream.created(runtime, turn, keyed=keyed, waits=waits)
-    return await _answer(runtime, Stored(turn, None))
+    return await _answer(runtime, Stored(turn, None), ahead=None if waits else 0)
 
 
 @router.get("")
@@ -164,12 +164,15 @@ def _refuse_cancel(turn: Turn) -> None:
         raise InvalidRequest(refusal, "response_id", "invalid_request_error")
 
 
-async def _answer(runtime: ApiRuntime, stored: Stored) -> Response:
+async def _answer(runtime: ApiRuntime, stored: Stored, ahead: int | None = None) -> Response:
+    """The response as it stands; `ahead`: how many turns are before it, if that is known."""
     if stored.body is not None:
         return Response(stored.body, media_type="application/json")
     body = render_current(stored.turn)
     if stored.turn.status is Status.QUEUED:
-        body["turnstone"]["queue_position"] = await runtime.read(responses.turns_ahead, stored.turn.id)
+        if ahead is None:
+            ahead = await runtime.read(responses.turns_ahead, stored.turn.id)
+        body["turnstone"]["queue_position"] = ahead
     headers = {"openai-poll-after-ms": str(runtime.settings.poll_after_ms)}
     return Response(orjson.dumps(body), media_type="application/json", headers=headers)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, func, select, update
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
@@ -24,6 +24,16 @@ _OBSERVE = update(RESPONSE).where(*_UNSEEN).values(observed=True)
 _LOOK = select(RESPONSE.c.id, RESPONSE.c.status, RESPONSE.c.attempt, RESPONSE.c.ending).where(
     RESPONSE.c.id.in_(bindparam("asked", expanding=True))
 )
+
+
+def _line() -> Select[tuple[int]]:
+    columns = (RESPONSE.c.id, RESPONSE.c.waits_for)
+    line = select(*columns).where(_ASKED).cte("line", recursive=True)
+    line = line.union_all(select(*columns).where(RESPONSE.c.id == line.c.waits_for))
+    return select(func.count()).select_from(line)
+
+
+_LINE = _line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +104,7 @@ def page(
 
 def turns_ahead(connection: Connection, response_id: str) -> int:
     """How many turns must end before this one can be dispatched."""
-    columns = (RESPONSE.c.id, RESPONSE.c.waits_for)
-    line = select(*columns).where(RESPONSE.c.id == response_id).cte("line", recursive=True)
-    line = line.union_all(select(*columns).where(RESPONSE.c.id == line.c.waits_for))
-    return connection.execute(select(func.count()).select_from(line)).scalar_one() - 1
+    return connection.execute(_LINE, {"asked": response_id}).scalar_one() - 1
 
 
 def stay(connection: Connection, response_ids: Sequence[str], *, seconds: float) -> None:
