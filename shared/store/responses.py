@@ -26,7 +26,7 @@ _LOOK = select(RESPONSE.c.id, RESPONSE.c.status, RESPONSE.c.attempt, RESPONSE.c.
 )
 
 
-def _line() -> Select[tuple[int]]:
+def _line() -> Select[int]:
     columns = (RESPONSE.c.id, RESPONSE.c.waits_for)
     line = select(*columns).where(_ASKED).cte("line", recursive=True)
     line = line.union_all(select(*columns).where(RESPONSE.c.id == line.c.waits_for))
