@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from shared.core.input_items import invalid_field
-from shared.errors import ConversationLocked, RequestError, Unavailable, UpstreamError
+from shared.errors import ConversationLocked, RateLimited, RequestError, Unavailable, UpstreamError
 from shared.store.engine import is_outage
 
 log = structlog.get_logger()
@@ -19,7 +19,15 @@ log = structlog.get_logger()
 
 def install(app: FastAPI) -> None:
     """Replace FastAPI's own shapes; what has no handler here reaches `api.request_context`."""
-    for kind in (RequestError, Unavailable, UpstreamError, ValidationError, RequestValidationError, HTTPException):
+    for kind in (
+        RequestError,
+        RateLimited,
+        Unavailable,
+        UpstreamError,
+        ValidationError,
+        RequestValidationError,
+        HTTPException,
+    ):
         app.add_exception_handler(kind, _handle)
 
 
@@ -38,6 +46,10 @@ def answer(error: Exception) -> Response:
             return _bad_parameter(error)
         case HTTPException():
             return _http(error)
+        case RateLimited():
+            response = _envelope(429, "rate_limit_error", error.message, None, "rate_limit_exceeded")
+            response.headers["retry-after"] = str(error.retry_after_seconds)
+            return response
         case Unavailable():
             return _unavailable(error.message, error.retry_after_seconds)
         case UpstreamError():

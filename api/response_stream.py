@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api import foreground, sse
 from api.runtime import ApiRuntime
+from api.stream_limits import Slot
 from shared.core.turn import Turn
 from shared.errors import InvalidRequest, response_not_found
 from shared.store import responses
@@ -17,37 +18,39 @@ _RECONNECT_MS = 1000
 _LARGEST = 2**31 - 1
 
 
-def created(runtime: ApiRuntime, turn: Turn, *, keyed: bool, waits: bool) -> Response:
+def created(runtime: ApiRuntime, turn: Turn, slot: Slot, *, keyed: bool, waits: bool) -> Response:
     """The stream of a turn just stored. A background turn runs on without its client, a `keyed` one for a while.
 
     `waits`: the turn stands behind another one.
     """
     pieces = sse.plain(runtime.reader(turn, -1).batches())
     if turn.background:
-        return sse.EventStreamResponse(pieces, until=runtime.stopping)
+        return sse.EventStreamResponse(pieces, slot, until=runtime.stopping)
     watched = _giving_up(runtime, turn, pieces, waits)
     if keyed:
-        return sse.EventStreamResponse(_attached(runtime, turn, watched))
-    return sse.EventStreamResponse(watched, on_disconnect=lambda: foreground.cancel(runtime, turn))
+        return sse.EventStreamResponse(_attached(runtime, turn, watched), slot)
+    return sse.EventStreamResponse(watched, slot, on_disconnect=lambda: foreground.cancel(runtime, turn))
 
 
-def joined(runtime: ApiRuntime, turn: Turn) -> Response:
+def joined(runtime: ApiRuntime, turn: Turn, slot: Slot) -> Response:
     """The whole stream of a turn that an earlier request with the same key has made."""
     pieces = sse.plain(runtime.reader(turn, -1).batches())
     if turn.background:
-        return sse.EventStreamResponse(pieces, until=runtime.stopping)
-    return sse.EventStreamResponse(_attached(runtime, turn, pieces))
+        return sse.EventStreamResponse(pieces, slot, until=runtime.stopping)
+    return sse.EventStreamResponse(_attached(runtime, turn, pieces), slot)
 
 
 def resumed(runtime: ApiRuntime, turn: Turn, after: int) -> Response:
     """The events with numbers above `after`, live or long after the end."""
-    return sse.EventStreamResponse(sse.plain(runtime.reader(turn, after).batches()), until=runtime.stopping)
+    slot = runtime.streams.take(turn.owner)
+    return sse.EventStreamResponse(sse.plain(runtime.reader(turn, after).batches()), slot, until=runtime.stopping)
 
 
 def resumed_with_ids(runtime: ApiRuntime, turn: Turn, after: int) -> Response:
     """The same, each event with its number as `id:`."""
+    slot = runtime.streams.take(turn.owner)
     pieces = sse.with_ids(runtime.reader(turn, after).batches(), _RECONNECT_MS)
-    return sse.EventStreamResponse(pieces, until=runtime.stopping)
+    return sse.EventStreamResponse(pieces, slot, until=runtime.stopping)
 
 
 async def open_turn(runtime: ApiRuntime, owner: str, response_id: str) -> Turn:

@@ -14,6 +14,7 @@ from api.idempotency import key_of
 from api.listing import Labels, PageQuery, listed
 from api.request_body import read_as
 from api.runtime import ApiRuntime
+from api.stream_limits import Slot
 from shared.core.response_render import render_current
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
@@ -40,22 +41,23 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
     creation = turn_creation.prepare(owner, body, runtime.settings, runtime.name, key_of(request, body))
     turn, keyed = creation.turn, creation.key is not None
     # Before anything can happen, so that the end of a short turn is not missed.
+    slot = runtime.streams.take(owner) if turn.stream else None
     subscription = None if turn.logged else await _listen(runtime, turn)
     try:
         placed = await runtime.write(creation.store, owner)
     except BaseException:
-        await _let_go(runtime, subscription)
+        await _let_go(runtime, subscription, slot)
         raise
     if placed.repeated:
-        await _let_go(runtime, subscription)
+        await _let_go(runtime, subscription, slot)
         return await _repeat(request, runtime, owner, placed.response_id)
     if placed.dispatchable:
         runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
     waits = not placed.dispatchable
     if subscription:
         return await foreground.answer(runtime, request, turn, subscription, keyed=keyed, waits=waits)
-    if turn.stream:
-        return response_stream.created(runtime, turn, keyed=keyed, waits=waits)
+    if slot:
+        return response_stream.created(runtime, turn, slot, keyed=keyed, waits=waits)
     return await _answer(runtime, Stored(turn, None), ahead=None if waits else 0)
 
 
@@ -141,7 +143,7 @@ async def _repeat(request: Request, runtime: ApiRuntime, owner: str, response_id
     if turn is None:
         raise response_not_found(response_id)
     if turn.stream:
-        return response_stream.joined(runtime, turn)
+        return response_stream.joined(runtime, turn, runtime.streams.take(owner))
     if turn.background:
         return await _answer(runtime, await find(runtime, owner, response_id))
     subscription = await runtime.feed.subscribe(response_id)
@@ -153,7 +155,9 @@ async def _listen(runtime: ApiRuntime, turn: Turn) -> Subscription:
     return runtime.feed.expect_end(turn.id) if turn.waiter else await runtime.feed.subscribe(turn.id)
 
 
-async def _let_go(runtime: ApiRuntime, subscription: Subscription | None) -> None:
+async def _let_go(runtime: ApiRuntime, subscription: Subscription | None, slot: Slot | None) -> None:
+    if slot:
+        slot.let_go()
     if subscription:
         await runtime.feed.unsubscribe(subscription)
 

@@ -15,6 +15,7 @@ from api.event_reader import EventReader, Sources
 from api.event_tokens import EventTokens
 from api.idempotency import COMES_BACK_SECONDS
 from api.row_watch import RowWatch
+from api.stream_limits import StreamLimits
 from shared import ids
 from shared.core import sse_frame
 from shared.core.replay import replay
@@ -63,6 +64,7 @@ class ApiRuntime:
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self.upstream = upstream_for(settings)
         self.watch = RowWatch(self._look)
+        self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
         self.event_tokens = EventTokens.of(settings)
         self.stopping = drain.stop_event()
         self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")

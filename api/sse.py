@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.stream_limits import Slot
 from shared.core import sse_frame
 from shared.stream.keys import Live
 
@@ -52,12 +53,14 @@ class EventStreamResponse(Response):
     def __init__(
         self,
         pieces: AsyncGenerator[bytes, None],
+        slot: Slot,
         on_disconnect: Callable[[], Awaitable[None]] | None = None,
         until: asyncio.Event | None = None,
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._pieces = pieces
+        self._slot = slot
         self._on_disconnect = on_disconnect
         self._until = until or asyncio.Event()
 
@@ -75,6 +78,7 @@ class EventStreamResponse(Response):
             # The server is going down: the client resumes elsewhere, and its turn is not cancelled.
             left = False
         finally:
+            self._slot.let_go()
             await stop(sending, leaving, closing)
             await self._pieces.aclose()
         if left and self._on_disconnect:

@@ -8,6 +8,7 @@ TurnstoneError
 │   ├── NotFound               404, unknown, foreign and deleted alike
 │   ├── BodyTooLarge           413
 │   └── MethodNotAllowed       405
+├── RateLimited             429, try again
 ├── Unavailable             503, try again
 └── UpstreamError           the model server's fault; ends the turn, never an HTTP error of ours
 """
@@ -64,6 +65,17 @@ class BodyTooLarge(RequestError):
     """413: the body is over `TURNSTONE_MAX_BODY_BYTES`."""
 
     status = 413
+
+
+@dataclass
+class RateLimited(TurnstoneError):
+    """429: a limit is reached and nothing was accepted; `retry_after_seconds` ≥ 1."""
+
+    message: str
+    retry_after_seconds: int = 1
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     )
     poll_after_ms: Count = Field(500, description="Hint to polling clients in `openai-poll-after-ms`.")
 
+    streams_per_process: Count = Field(
+        5000, description="Streams one API process holds open; more are answered 429 with Retry-After."
+    )
+    streams_per_owner: Count = Field(1000, description="The same for one owner.")
     secret_key: SecretStr | None = Field(
         None,
         min_length=32,

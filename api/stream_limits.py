@@ -1,0 +1,44 @@
+"""How many streams one API process holds open, in all and for one owner: refused before anything is accepted."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from shared.errors import RateLimited
+
+_TRY_AGAIN_SECONDS = 2
+
+
+@dataclass(slots=True)
+class StreamLimits:
+    """Counts open streams; each has a slot, taken before the work begins and let go when the stream is over."""
+
+    most: int
+    most_per_owner: int
+    _open: Counter[str] = field(default_factory=Counter)
+
+    def take(self, owner: str) -> "Slot":
+        """A slot for one more stream; raises RateLimited."""
+        if self._open[owner] >= self.most_per_owner or self._open.total() >= self.most:
+            raise RateLimited("Too many streams are open. Close one, or try again.", _TRY_AGAIN_SECONDS)
+        self._open[owner] += 1
+        return Slot(self, owner)
+
+    def let_go(self, owner: str) -> None:
+        """One stream less."""
+        self._open[owner] -= 1
+        if not self._open[owner]:
+            del self._open[owner]
+
+
+@dataclass(slots=True)
+class Slot:
+    """The right to hold one stream open."""
+
+    _limits: StreamLimits | None
+    _owner: str
+
+    def let_go(self) -> None:
+        """Give it back; a second time changes nothing."""
+        if self._limits is not None:
+            self._limits.let_go(self._owner)
+            self._limits = None
