@@ -40,6 +40,7 @@ def test_one_stream_too_many_is_refused_until_another_is_closed(
                 assert refused.status == 429
                 assert int(refused.headers["retry-after"]) >= 1
                 assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+        upstream.wait_at(topic)
         assert len(upstream.calls_with(topic)) == 1
     eventually(lambda: _status(small, response_id) == 200, 10, "the streams to be let go")
     upstream.open(topic)

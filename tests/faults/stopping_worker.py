@@ -29,7 +29,7 @@ STOP_FILE = "STOP_FILE"
 
 # The lifecycle events have the numbers below this one.
 _FIRST_OUTPUT = 3
-_MIDDLE = 9
+_MIDDLE = 6  # its first words may come as one event, number 5
 
 Hit = Callable[..., bool]
 

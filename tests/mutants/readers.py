@@ -142,8 +142,8 @@ READERS = (
         "a reader of a background turn is let go when its process stops",
         "G17",
         "api/response_stream.py",
-        "        return sse.EventStreamResponse(pieces, until=runtime.stopping)\n    watched",
-        "        return sse.EventStreamResponse(pieces)\n    watched",
+        "        return sse.EventStreamResponse(pieces, slot, until=runtime.stopping)\n    watched",
+        "        return sse.EventStreamResponse(pieces, slot)\n    watched",
         ("tests/faults/test_api_processes.py::test_a_background_stream_resumes_on_the_other_process",),
     ),
 )
