@@ -144,6 +144,6 @@ READERS = (
         "api/response_stream.py",
         "        return sse.EventStreamResponse(pieces, slot, until=runtime.stopping)\n    watched",
         "        return sse.EventStreamResponse(pieces, slot)\n    watched",
-        ("tests/faults/test_api_processes.py::test_a_background_stream_resumes_on_the_other_process",),
+        ("tests/unit/test_stopping_streams.py::test_the_reader_of_a_background_turn_is_let_go",),
     ),
 )

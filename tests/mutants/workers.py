@@ -111,14 +111,6 @@ WORKERS = (
         (f"{_WORKER_TESTS}::test_what_is_no_message_of_ours_is_ignored",),
     ),
     Safeguard(
-        "a message is acknowledged before its turn runs",
-        "G6",
-        _QUEUE,
-        "task_acks_late=False",
-        "task_acks_late=True",
-        (f"{_WORKER_TESTS}::test_a_worker_survives_a_restart_of_its_broker",),
-    ),
-    Safeguard(
         "a worker takes only what it can run",
         "G11",
         _QUEUE,
