@@ -63,8 +63,9 @@ def queue_of(service_tier: str) -> str:
 def celery_app(settings: Settings) -> Celery:
     """The Celery application, for workers and for whoever sends to them.
 
-    Messages are acknowledged before the task runs and never retried: a lost turn is found by its lease in SQL, not by
-    the broker (with late acks a restart of Redis ends the worker, and the visibility timeout runs long turns twice).
+    A message is gone once a worker has taken it, and is never retried: a lost turn is found by its lease in SQL, not
+    by the broker (kept until acknowledged, it would be run twice after the visibility timeout, and by Celery 5.7 a
+    restart of Redis would end the worker).
     """
     app = Celery("turnstone", broker=settings.broker, amqp=_Amqp, set_as_current=False)
     app.conf.update(
