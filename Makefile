@@ -33,10 +33,11 @@ up: install ## Start everything and keep it running
 demo: install ## Start everything, run the main job, tell what happened, stop
 	@$(BIN)/turnstone demo
 
-test: install ## Run all tests
-	$(BIN)/pytest
+test: install ## Run all tests; the last part kills and freezes processes, one test at a time
+	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest tests/faults
 
-faults: install ## Kill, freeze and cut off real processes, on both databases
+faults: install ## Only the tests that kill, freeze and cut off real processes
 	$(BIN)/pytest tests/faults
 
 CHAOS_TURNS ?= 120
