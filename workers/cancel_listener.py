@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from shared.stream.connections import OUTAGE, AsyncRedis
+from shared.stream.connections import AsyncRedis
 from shared.stream.keys import Keys
 
 _RECONNECT_SECONDS = 0.5
@@ -22,7 +22,7 @@ async def listen_for_cancels(client: AsyncRedis, keys: Keys, stop_turn: Callable
             async for message in pubsub.listen():
                 if message["type"] == "message":
                     stop_turn(message["data"].decode())
-        except OUTAGE as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was: unheard, cancels would wait for a fenced write
             log.warning("cancel_listener_lost", error=type(error).__name__)
             await asyncio.sleep(_RECONNECT_SECONDS)
         finally:

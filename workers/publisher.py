@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from shared.stream.connections import OUTAGE
 from shared.stream.event_log import Append, EventLog
 from shared.stream.scripts import NOT_MINE, REFUSED
 from shared.turns.recovery import Recovery, tell
@@ -85,7 +84,7 @@ class Publisher:
         batch = self._take()
         try:
             results = await self._event_log.append([append for _, append in batch])
-        except OUTAGE as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was: with the publisher, all streams of the process end
             log.warning("publish_failed", turns=len(batch), error=type(error).__name__)
             for turn_log, _ in batch:
                 # The claim may be long ago when Redis is back: then SQL is asked before anything is written.

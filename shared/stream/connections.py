@@ -13,9 +13,9 @@ _ANSWER_SECONDS = 2
 Redis = redis.Redis
 AsyncRedis = aioredis.Redis
 RedisError = redis.RedisError
-# The asyncio client raises some of its losses as bare OSErrors; uvloop says RuntimeError to a write that meets a
-# connection just closed.
-OUTAGE = (redis.RedisError, OSError, TimeoutError, RuntimeError)
+# The asyncio client raises some of its losses as bare OSErrors, and AttributeErrors where a connection vanishes under
+# its hands; uvloop says RuntimeError to a write that meets a connection just closed.
+OUTAGE = (redis.RedisError, OSError, TimeoutError, RuntimeError, AttributeError)
 
 
 def connect(url: str) -> Redis:

@@ -122,8 +122,8 @@ LOGS = (
         "an outage of Redis fails no turn",
         "G6",
         _PUBLISHER,
-        "except OUTAGE as error:",
-        "except ZeroDivisionError as error:",
+        "        except Exception as error:  # noqa: BLE001 - whatever it was: with the publisher",
+        "        except ZeroDivisionError as error:  # noqa: BLE001 - whatever it was: with the publisher",
         (f"{_PUBLISHER_TESTS}::test_an_outage_of_redis_loses_nothing",),
     ),
     Safeguard(

@@ -25,6 +25,7 @@ class WatchedLog(EventLog):
 
     calls: list[list[Append]]
     fail_before: int = 0
+    failure: type[Exception] = TimeoutError
     fail_after: int = 0
     gate: asyncio.Event | None = None
 
@@ -34,7 +35,7 @@ class WatchedLog(EventLog):
             await self.gate.wait()
         if self.fail_before:
             self.fail_before -= 1
-            raise TimeoutError
+            raise self.failure
         results = await super().append(appends)
         if self.fail_after:
             self.fail_after -= 1
@@ -256,6 +257,16 @@ async def test_a_stale_attempt_is_told_and_writes_nothing(worker: Worker) -> Non
     await asyncio.wait_for(worker.lost.wait(), DEADLINE_SECONDS)
     assert await worker.written(attempt=1) == []
     assert worker.asked == []
+
+
+@pytest.mark.parametrize("failure", [TimeoutError, AttributeError, AssertionError])
+async def test_no_failure_of_a_call_ends_the_publisher(worker: Worker, failure: type[Exception]) -> None:
+    """G6: a connection that vanishes fails in ways of its own, and all turns of the process hang on this one loop."""
+    worker.log.fail_before, worker.log.failure = 1, failure
+    turn_log = worker.turn()
+    worker.publisher.append(turn_log, frames(3))
+    await worker.flushed(turn_log)
+    assert await worker.written() == frames(3)
 
 
 async def test_an_outage_of_redis_loses_nothing(alone: Worker, own_valkey: EmbeddedValkey) -> None:
