@@ -1,4 +1,4 @@
-"""Processor time of Turnstone's processes, from /proc."""
+"""Processor time and memory of Turnstone's processes, from /proc."""
 
 import asyncio
 import time
@@ -36,6 +36,11 @@ class Processes:
     def used(self) -> Seconds:
         """User and system time of each part so far."""
         return {part: sum(_seconds(process) for process in some) for part, some in self.by_part.items()}
+
+    def megabytes(self, part: str) -> int:
+        """Resident memory of a part."""
+        total: int = sum(process.memory_info().rss for process in self.by_part[part])
+        return round(total / 1e6)
 
     async def settle(self) -> float:
         """Wait until nothing goes on any more; the seconds that took, beyond the one needed to see it."""

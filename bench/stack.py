@@ -18,6 +18,8 @@ from bench.processor_time import Processes
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 LOG_LINES = 30
+_SETTINGS = {"TURNSTONE_WORKER_CONCURRENCY": "1000", "TURNSTONE_STREAMS_PER_OWNER": "5000"}
+"""So that a scenario's streams all run at once."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ async def started() -> AsyncIterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="turnstone-bench-") as name:
         log = Path(name) / "log"
         up = ["shared.cli", "up", "--port", str(port), "--data-dir", f"{name}/data"]
-        settings = {"TURNSTONE_UPSTREAM_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1"}
+        settings = {name: os.environ.get(name, value) for name, value in _SETTINGS.items()}
+        settings["TURNSTONE_UPSTREAM_BASE_URL"] = f"http://127.0.0.1:{upstream_port}/v1"
         with (
             log.open("wb") as output,
             _python(["bench.upstream", "--port", str(upstream_port)], {}, output.fileno()) as upstream,

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from bench.measured import Measured
-from bench.scenarios import chain, create, first_delta, get, many_streams, one_stream, saturated, short_turns
+from bench.scenarios import chain, create, first_delta, get, many_readers, one_stream, saturated, short_turns
+from bench.scenarios.many_streams import ManyStreams
 from bench.stack import Stack
 
 Scenario = Callable[[Stack], Awaitable[Measured]]
@@ -12,7 +13,10 @@ SCENARIOS: dict[str, Scenario] = {
     "create": create.measure,
     "first-delta": first_delta.measure,
     "one-stream": one_stream.measure,
-    "many-streams": many_streams.measure,
+    "200-streams": ManyStreams(200, rate=20, chunks=160).measure,
+    "500-streams": ManyStreams(500, rate=20, chunks=160).measure,
+    "1000-streams": ManyStreams(1000, rate=2, chunks=16).measure,
+    "4000-readers": many_readers.measure,
     "saturated": saturated.measure,
     "short-turns": short_turns.measure,
     "get": get.measure,
