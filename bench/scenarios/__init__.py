@@ -15,7 +15,7 @@ SCENARIOS: dict[str, Scenario] = {
     "one-stream": one_stream.measure,
     "200-streams": ManyStreams(200, rate=20, chunks=160).measure,
     "500-streams": ManyStreams(500, rate=20, chunks=160).measure,
-    "1000-streams": ManyStreams(1000, rate=2, chunks=16).measure,
+    "1000-streams": ManyStreams(1000, rate=2, chunks=60, begun_seconds=16).measure,
     "4000-readers": many_readers.measure,
     "saturated": saturated.measure,
     "short-turns": short_turns.measure,

@@ -16,15 +16,16 @@ LONGEST_SECONDS = 60
 
 @dataclass(frozen=True)
 class ManyStreams:
-    """`streams` at `rate` chunks a second each, `chunks` in all; figures are of the time in which all of them run."""
+    """`streams` at `rate` chunks a second each, `chunks` in all; figures are of the time from `begun_seconds`."""
 
     streams: int
     rate: int
     chunks: int
+    begun_seconds: float = 2.0
 
     async def measure(self, stack: Stack) -> Measured:
         """Deltas a second, milliseconds added and processor time per delta, and the worker's memory."""
-        window = (2.0, self.chunks / self.rate)
+        window = (self.begun_seconds, self.chunks / self.rate)
         tally = Tally(window)
         body = turn(self.chunks, self.rate, stream=True)
         steady = asyncio.create_task(_used_in(window, stack))
