@@ -39,14 +39,16 @@ def test_a_turn_whose_worker_is_killed_runs_anew_or_ends(site: Site, topic: str,
     script(site, watched, point)
     site.stop_at(point)
     follower = Follower.post(site.urls, {"model": "m", "input": watched, "background": True})
-    go_on(site, watched, follower.response_id, point)
+    if point == "in mid-stream":
+        go_on(site, watched, follower.response_id)
     zombie = site.frozen_worker()
     if point == "inside FINISH":
         zombie.kill()  # frozen, it would hold SQLite's write lock for ever; Postgres: `test_frozen_workers`
     ours = site.lease(follower.response_id)
     site.stop_at(point)
     response_id = site.background(unwatched, api=1)
-    go_on(site, unwatched, response_id, point)
+    if point == "in mid-stream":
+        go_on(site, unwatched, response_id)
     killed = site.frozen_worker(beside=zombie)
     killed.kill()
     theirs = site.lease(response_id)
@@ -78,11 +80,10 @@ def script(site: Site, topic: str, point: str) -> None:
     voices(site.upstream, topic, gates=() if late else (_FIRST, _SECOND))
 
 
-def go_on(site: Site, topic: str, response_id: str, point: str) -> None:
-    """To come to mid-stream, the model says more once its first words were read: else all might come as one event."""
-    if point == "in mid-stream":
-        eventually(lambda: bool(site.row(response_id).output_started))
-        site.upstream.open(gate(topic, _FIRST))
+def go_on(site: Site, topic: str, response_id: str) -> None:
+    """The model says more once its first words were read: else all might come as one event."""
+    eventually(lambda: bool(site.row(response_id).output_started))
+    site.upstream.open(gate(topic, _FIRST))
 
 
 def open_gates(site: Site, *topics: str) -> None:
