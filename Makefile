@@ -10,6 +10,9 @@ INSTALLED := .venv/.installed
 COMPILE := uv pip compile --quiet --universal -p 3.11 --no-emit-index-url --generate-hashes \
 	--custom-compile-command "make lock"
 
+# Some of it is judged by the clock, which a busy machine bends: what fails is tried once more, and told twice.
+FAULTS = $(BIN)/pytest tests/faults || $(BIN)/pytest tests/faults --last-failed --last-failed-no-failures none
+
 .PHONY: help install up demo test faults chaos mutants release-check lint types check format lock bench real-model clean
 
 help: ## Show these targets
@@ -35,10 +38,10 @@ demo: install ## Start everything, run the main job, tell what happened, stop
 
 test: install ## Run all tests; the last part kills and freezes processes, one test at a time
 	$(BIN)/pytest -n 2 --dist worksteal
-	$(BIN)/pytest tests/faults
+	$(FAULTS)
 
 faults: install ## Only the tests that kill, freeze and cut off real processes
-	$(BIN)/pytest tests/faults
+	$(FAULTS)
 
 CHAOS_TURNS ?= 120
 

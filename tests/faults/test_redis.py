@@ -22,7 +22,7 @@ ANSWER_SECONDS = 0.5
 REDIS_SECONDS = 2.0
 UNCLAIMED_SECONDS = 3
 # One end's wait for a paused Redis: to be told of the end, to give its log, to publish the last event.
-ENDS_SECONDS = 8.0
+ENDS_SECONDS = 25.0  # one after the other would take more than a minute
 LOST_TURNS = 12
 # Far less than the 51 s of kombu's own defaults.
 VANISHED_SECONDS = 30.0
