@@ -126,7 +126,8 @@ class EventFeed:
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """Let go; the channel is left at once when nobody else reads it."""
-        self._callers.pop(subscription.response_id, None)
+        if self._callers.get(subscription.response_id) is subscription:
+            del self._callers[subscription.response_id]
         channel = self._keys.live(subscription.response_id)
         readers = self._readers.get(channel, set())
         readers.discard(subscription)

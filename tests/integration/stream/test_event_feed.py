@@ -258,6 +258,16 @@ async def test_a_caller_who_has_left_hears_nothing(here: Deployment) -> None:
     assert left.take() == []
 
 
+async def test_a_reader_that_leaves_a_turn_takes_its_caller_nothing(here: Deployment) -> None:
+    """Both may be at one process: the caller of the turn, and somebody who reads its events."""
+    reader = await here.feed.subscribe("a")
+    caller = here.feed.expect_end("a")
+    await here.feed.unsubscribe(reader)
+    await here.observer.publish(here.keys.ends(PROCESS), b"a\n" + Live(1, 2, 1, b"e").encode())
+    assert await caller.wait(DEADLINE_SECONDS)
+    assert caller.take() == [Live(1, 2, 1, b"e")]
+
+
 async def test_callers_too_learn_that_messages_may_be_missing(alone: Deployment, own_valkey: EmbeddedValkey) -> None:
     """G6: then they look into SQL."""
     await alone.feed.subscribe("connected")
