@@ -23,12 +23,14 @@ async def events(
     response_id: str,
     runtime: Runtime,
     starting_after: Annotated[int | None, Query(ge=-1, le=2**31 - 1)] = None,
+    token: str | None = None,
 ) -> Response:
     """The events with `id:` lines, after `Last-Event-ID` or `starting_after`; of any response, however it was made."""
-    owner = _reader_of(request, runtime.event_tokens, response_id)
+    owner = owner_of(request) if token is None else _owner_by(runtime.event_tokens, token, response_id)
     after = response_stream.last_event_id(request, starting_after)
-    turn = await response_stream.open_turn(runtime, owner, response_id)
-    return response_stream.resumed_with_ids(runtime, turn, after)
+    with runtime.streams.take(owner) as slot:
+        turn = await response_stream.open_turn(runtime, owner, response_id)
+        return response_stream.resumed_with_ids(runtime, turn, slot, after)
 
 
 @router.post("/{response_id}/events/token")
@@ -41,11 +43,7 @@ async def make(response_id: str, runtime: Runtime, owner: Owner) -> Response:
     return JSONResponse({"object": "response.events_token", "token": token, "expires_at": expires_at})
 
 
-def _reader_of(request: Request, tokens: EventTokens, response_id: str) -> str:
-    """The owner for whom events are read: by the token in the URL, or as for every request."""
-    token = request.query_params.get("token")
-    if token is None:
-        return owner_of(request)
+def _owner_by(tokens: EventTokens, token: str, response_id: str) -> str:
     owner = tokens.owner(token, response_id)
     if owner is None:
         # The same answer as for an unknown id: a token tells nobody what exists.

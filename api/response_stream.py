@@ -40,15 +40,13 @@ def joined(runtime: ApiRuntime, turn: Turn, slot: Slot) -> Response:
     return sse.EventStreamResponse(_attached(runtime, turn, pieces), slot)
 
 
-def resumed(runtime: ApiRuntime, turn: Turn, after: int) -> Response:
+def resumed(runtime: ApiRuntime, turn: Turn, slot: Slot, after: int) -> Response:
     """The events with numbers above `after`, live or long after the end."""
-    slot = runtime.streams.take(turn.owner)
     return sse.EventStreamResponse(sse.plain(runtime.reader(turn, after).batches()), slot, until=runtime.stopping)
 
 
-def resumed_with_ids(runtime: ApiRuntime, turn: Turn, after: int) -> Response:
+def resumed_with_ids(runtime: ApiRuntime, turn: Turn, slot: Slot, after: int) -> Response:
     """The same, each event with its number as `id:`."""
-    slot = runtime.streams.take(turn.owner)
     pieces = sse.with_ids(runtime.reader(turn, after).batches(), _RECONNECT_MS)
     return sse.EventStreamResponse(pieces, slot, until=runtime.stopping)
 

@@ -87,9 +87,11 @@ async def get(
 ) -> Response:
     """The response as it stands; with `stream=true`, its events after `starting_after`."""
     if stream:
-        turn = await response_stream.open_turn(runtime, owner, response_id)
-        response_stream.refuse_synchronous(turn)
-        return response_stream.resumed(runtime, turn, -1 if starting_after is None else starting_after)
+        # The slot first: who is refused has seen nothing, and must not keep the turn from being started anew.
+        with runtime.streams.take(owner) as slot:
+            turn = await response_stream.open_turn(runtime, owner, response_id)
+            response_stream.refuse_synchronous(turn)
+            return response_stream.resumed(runtime, turn, slot, -1 if starting_after is None else starting_after)
     return await _answer(runtime, await find(runtime, owner, response_id))
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Self
 
 from shared.errors import RateLimited
 
@@ -32,7 +33,7 @@ class StreamLimits:
 
 @dataclass(slots=True)
 class Slot:
-    """The right to hold one stream open."""
+    """The right to hold one stream open. As a context, it is given back only if the block fails."""
 
     _limits: StreamLimits | None
     _owner: str
@@ -42,3 +43,10 @@ class Slot:
         if self._limits is not None:
             self._limits.let_go(self._owner)
             self._limits = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is not None:
+            self.let_go()

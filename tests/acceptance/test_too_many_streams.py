@@ -5,12 +5,14 @@ from contextlib import ExitStack
 
 import httpx2
 import pytest
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 
+from shared.store.engine import Database
 from tests.acceptance.turns import script_gated
 from tests.raw_http import RawStream
 from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import Stack, eventually
+from tests.stored_turns import row
 
 MOST = 3
 
@@ -46,16 +48,42 @@ def test_one_stream_too_many_is_refused_until_another_is_closed(
     upstream.open(topic)
 
 
+def test_who_is_refused_has_seen_nothing(small: Stack, upstream: ScriptedUpstream, topic: str) -> None:
+    """G5: a turn that nobody reads may still be started anew."""
+    script_gated(upstream, topic)
+    body = {"model": "m", "input": topic, "background": True}
+    with ExitStack() as streams:
+        for _ in range(MOST):
+            streams.enter_context(RawStream.post(small.url(), "/responses", body | {"stream": True})).next_event()
+        unread = httpx2.post(f"{small.url()}/responses", json=body).json()["id"]
+        for path in (f"/responses/{unread}?stream=true", f"/responses/{unread}/events"):
+            with RawStream.get(small.url(), path) as refused:
+                assert refused.status == 429
+        database = Database(small.environment["TURNSTONE_DATABASE_URL"])
+        assert not row(database, unread)["observed"]
+        database.close()
+        upstream.open(topic)
+
+
 def test_the_official_sdk_waits_and_gets_its_stream(small: Stack, upstream: ScriptedUpstream, topic: str) -> None:
     script_gated(upstream, topic)
-    with OpenAI(base_url=small.url(), api_key="unused", max_retries=5) as client, ExitStack() as streams:
+    answers: list[int] = []
+
+    def note(answer: httpx2.Response) -> None:
+        answers.append(answer.status_code)
+        if answer.status_code == 429:
+            upstream.open(topic)
+
+    http = DefaultHttpxClient(event_hooks={"response": [note]})
+    with OpenAI(base_url=small.url(), api_key="unused", max_retries=5, http_client=http) as client:
         made = client.responses.create(model="m", input=topic, background=True)
-        for _ in range(MOST):
-            path = f"/responses/{made.id}?stream=true"
-            streams.enter_context(RawStream.get(small.url(), path)).next_event()
-        upstream.open(topic)
-        last = list(client.responses.retrieve(made.id, stream=True))[-1]
+        with ExitStack() as streams:
+            for _ in range(MOST):
+                path = f"/responses/{made.id}?stream=true"
+                streams.enter_context(RawStream.get(small.url(), path)).next_event()
+            last = list(client.responses.retrieve(made.id, stream=True))[-1]
     assert last.type == "response.completed"
+    assert 429 in answers
 
 
 def _status(stack: Stack, response_id: str) -> int:

@@ -32,3 +32,13 @@ def test_a_slot_let_go_is_free_once() -> None:
     limits.take("alice")
     with pytest.raises(RateLimited):
         limits.take("alice")
+
+
+def test_a_slot_is_given_back_if_what_it_was_for_fails() -> None:
+    limits = StreamLimits(most=1, most_per_owner=1)
+    with pytest.raises(KeyError), limits.take("alice"):
+        raise KeyError
+    with limits.take("alice"):
+        pass
+    with pytest.raises(RateLimited):
+        limits.take("alice")
