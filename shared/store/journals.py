@@ -19,7 +19,8 @@ _PIECE_BYTES = 64 * 1024
 class Recording:
     """A journal as it is read: its frames in order, unpacked as they are asked for, so that a slow reader costs little.
 
-    `lost`: the live log could not be read at the end, so the number of the last frame is not its place.
+    Reading one that was cut raises EOFError. `lost`: the live log could not be read at the end, so the number of the
+    last frame is not its place.
     """
 
     packed: bytes
@@ -30,7 +31,10 @@ class Recording:
         unpacking = zlib.decompressobj()
         packed, text, searched = self.packed, bytearray(), 0
         while not unpacking.eof:
-            text += unpacking.decompress(packed, _PIECE_BYTES)
+            piece = unpacking.decompress(packed, _PIECE_BYTES)
+            if not piece and not unpacking.eof:
+                raise EOFError("the journal breaks off")
+            text += piece
             packed = unpacking.unconsumed_tail
             end = text.rfind(sse_frame.END, searched) + len(sse_frame.END)
             if end >= len(sse_frame.END):
