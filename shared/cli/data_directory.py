@@ -30,8 +30,11 @@ def secret(directory: Path) -> str:
     """A secret key nobody typed: made at the first start, the same at each later one, readable by this user alone."""
     file = directory / "secret"
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(48))
+        # Whole or not at all: an empty one would be taken for the key for ever.
+        draft = directory / "secret.new"
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        draft.rename(file)
     return file.read_text()
 
 
