@@ -1,6 +1,6 @@
 """What an ender needs of Redis: to stop a turn's log, read it, and tell the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from shared import clock
@@ -41,19 +41,23 @@ class LogFreezer:
         The caller of a turn whose events are not logged listens at its process, not at the turn.
         """
         message = Live(turn.work, number, 1, frame).encode()
+        messages = {self._keys.live(turn.id): message}
         if turn.waiter and not turn.logged:
-            self._publish(self._keys.ends(turn.waiter), turn.id.encode() + b"\n" + message)
-        self._publish(self._keys.live(turn.id), message)
+            messages[self._keys.ends(turn.waiter)] = turn.id.encode() + b"\n" + message
+        self._publish(messages)
 
     def announce(self, response_id: str) -> None:
         """Tell the workers that a turn was ended from outside."""
-        self._publish(self._keys.cancel, response_id.encode())
+        self._publish({self._keys.cancel: response_id.encode()})
 
-    def _publish(self, channel: str, message: bytes) -> None:
+    def _publish(self, messages: Mapping[str, bytes]) -> None:
         # Hints only: while Redis is away, one in a second waits for it in vain, and not each of them.
         if clock.monotonic() < self._silent_until:
             return
         try:
-            self._client.publish(channel, message)
+            with self._client.pipeline(transaction=False) as pipeline:
+                for channel, message in messages.items():
+                    pipeline.publish(channel, message)
+                pipeline.execute()
         except OUTAGE:
             self._silent_until = clock.monotonic() + _SILENT_SECONDS
