@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from shared.core.input_items import invalid_field
-from shared.errors import ConversationLocked, RateLimited, RequestError, Unavailable, UpstreamError
+from shared.errors import ConversationLocked, RequestError, TryAgain, Unavailable, UpstreamError
 from shared.store.engine import is_outage
 
 log = structlog.get_logger()
@@ -19,15 +19,7 @@ log = structlog.get_logger()
 
 def install(app: FastAPI) -> None:
     """Replace FastAPI's own shapes; what has no handler here reaches `api.request_context`."""
-    for kind in (
-        RequestError,
-        RateLimited,
-        Unavailable,
-        UpstreamError,
-        ValidationError,
-        RequestValidationError,
-        HTTPException,
-    ):
+    for kind in (RequestError, TryAgain, UpstreamError, ValidationError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _handle)
 
 
@@ -46,17 +38,15 @@ def answer(error: Exception) -> Response:
             return _bad_parameter(error)
         case HTTPException():
             return _http(error)
-        case RateLimited():
-            response = _envelope(429, "rate_limit_error", error.message, None, "rate_limit_exceeded")
+        case TryAgain():
+            response = _envelope(error.status, error.type, error.message, None, error.code)
             response.headers["retry-after"] = str(error.retry_after_seconds)
             return response
-        case Unavailable():
-            return _unavailable(error.message, error.retry_after_seconds)
         case UpstreamError():
             return _envelope(502, "server_error", error.message, None, error.code)
     if is_outage(error):
         log.error("database_unavailable", error=type(error).__name__)
-        return _unavailable("The database is not available. Nothing was changed; try again.", 1)
+        return answer(Unavailable("The database is not available. Nothing was changed; try again."))
     # The type alone: a message could repeat what the client sent.
     log.error("request_crashed", error=type(error).__name__)
     return _envelope(500, "server_error", "The server had an error while processing the request.", None, None)
@@ -78,12 +68,6 @@ def _http(error: HTTPException) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     texts = {404: "There is no such path on this server.", 405: "This path does not take that method."}
     return _envelope(error.status_code, "invalid_request_error", texts.get(error.status_code, phrase), None, None)
-
-
-def _unavailable(message: str, retry_after_seconds: int) -> Response:
-    response = _envelope(503, "server_error", message, None, "server_unavailable")
-    response.headers["retry-after"] = str(retry_after_seconds)
-    return response
 
 
 def _envelope(status: int, kind: str, message: str, param: str | None, code: str | None) -> Response:

@@ -8,8 +8,9 @@ TurnstoneError
 │   ├── NotFound               404, unknown, foreign and deleted alike
 │   ├── BodyTooLarge           413
 │   └── MethodNotAllowed       405
-├── RateLimited             429, try again
-├── Unavailable             503, try again
+├── TryAgain                the same request may succeed later
+│   ├── RateLimited            429
+│   └── Unavailable            503
 └── UpstreamError           the model server's fault; ends the turn, never an HTTP error of ours
 """
 
@@ -68,25 +69,29 @@ class BodyTooLarge(RequestError):
 
 
 @dataclass
-class RateLimited(TurnstoneError):
-    """429: a limit is reached and nothing was accepted; `retry_after_seconds` ≥ 1."""
+class TryAgain(TurnstoneError):
+    """An answer with `Retry-After`; `retry_after_seconds` ≥ 1."""
 
     message: str
     retry_after_seconds: int = 1
+    status: ClassVar[int]
+    type: ClassVar[str]
+    code: ClassVar[str]
 
     def __str__(self) -> str:
         return self.message
 
 
-@dataclass
-class Unavailable(TurnstoneError):
-    """503: nothing was accepted, or the turn never found a worker; `retry_after_seconds` ≥ 1."""
+class RateLimited(TryAgain):
+    """429: a limit is reached and nothing was accepted."""
 
-    message: str
-    retry_after_seconds: int = 1
+    status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
 
-    def __str__(self) -> str:
-        return self.message
+
+class Unavailable(TryAgain):
+    """503: nothing was accepted, or the turn never found a worker."""
+
+    status, type, code = 503, "server_error", "server_unavailable"
 
 
 @dataclass
