@@ -91,7 +91,7 @@ def over_age(connection: Connection, *, queued_seconds: float, running_seconds: 
     return _turns(connection, _over_age(queued_seconds, running_seconds), limit)
 
 
-def adopt_dead_enders(connection: Connection, *, lease_seconds: float, limit: int = 100) -> list[Turn]:
+def adopt_dead_enders(connection: Connection, *, lease_seconds: float, limit: int) -> list[Turn]:
     """Turns whose ender died half-way, taken under a new lease; attempt and ending stay."""
     statement = (
         update(RESPONSE)

@@ -173,7 +173,7 @@ def _take_over(connection: Connection, turns: Turns, ending: Ending, only_lost: 
 
 
 def _adopt(connection: Connection, _turns: Turns) -> dict[str, Held]:
-    return _holders(sweeping.adopt_dead_enders(connection, lease_seconds=LEASE))
+    return _holders(sweeping.adopt_dead_enders(connection, lease_seconds=LEASE, limit=100))
 
 
 def _send_again(connection: Connection, _turns: Turns) -> dict[str, Held]:

@@ -74,7 +74,7 @@ def sweep(connection: Connection, _turn: Turn) -> bool:
         *sweeping.silent(connection, older_than_seconds=0, limit=9),
         *sweeping.restartable(connection, older_than_seconds=0, limit=9),
         *sweeping.lost(connection, limit=9),
-        *sweeping.adopt_dead_enders(connection, lease_seconds=LEASE),
+        *sweeping.adopt_dead_enders(connection, lease_seconds=LEASE, limit=100),
         *sweeping.release_orphans(connection),
         *attempts.release_waiting(connection, "resp_parent"),
     ]
@@ -261,11 +261,11 @@ def test_an_ender_that_died_is_resumed_under_its_own_number(database: Database) 
     turn = claimed(database)
     assert do(database, take_over, turn)
     with database.write() as connection:
-        assert sweeping.adopt_dead_enders(connection, lease_seconds=LEASE) == []
+        assert sweeping.adopt_dead_enders(connection, lease_seconds=LEASE, limit=100) == []
     expire(database, turn.id)
     with database.write() as connection:
-        (adopted,) = sweeping.adopt_dead_enders(connection, lease_seconds=LEASE)
-        assert sweeping.adopt_dead_enders(connection, lease_seconds=LEASE) == []
+        (adopted,) = sweeping.adopt_dead_enders(connection, lease_seconds=LEASE, limit=100)
+        assert sweeping.adopt_dead_enders(connection, lease_seconds=LEASE, limit=100) == []
     assert (adopted.id, adopted.attempt, adopted.ending) == (turn.id, 2, "cancelled")
     assert do(database, finish_ending, adopted)
 

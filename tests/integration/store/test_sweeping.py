@@ -94,7 +94,7 @@ def test_sweepers_that_look_at_the_same_moment_send_a_turn_once(postgres_databas
     [
         ({}, restartable),
         ({"observed": True, "output_started": True}, lambda c: sweeping.lost(c, limit=9)),
-        ({"attempt": 2, "ending": "cancelled"}, lambda c: sweeping.adopt_dead_enders(c, lease_seconds=30)),
+        ({"attempt": 2, "ending": "cancelled"}, lambda c: sweeping.adopt_dead_enders(c, lease_seconds=30, limit=100)),
         ({}, lambda c: sweeping.over_age(c, queued_seconds=1, running_seconds=1, limit=9)),
         ({"waits_for": "gone"}, sweeping.release_orphans),
     ],
