@@ -50,8 +50,7 @@ class Attempt:
 
     async def open(self) -> None:
         """Say that the turn runs: the first events of its log, whatever comes of it."""
-        if self.turn.logged:
-            self._publisher.append(self.log, [sse_frame.encode(event) for event in lifecycle_events(self.turn)])
+        self._publisher.append(self.log, [sse_frame.encode(event) for event in lifecycle_events(self.turn)])
 
     async def run(self, upstream: Upstream, context: Context, longest_seconds: float) -> Outcome:
         """Stream the upstream's answer; its failures are outcomes. Raises TurnLost."""

@@ -13,6 +13,7 @@ from shared.core.turn_status import Status
 from shared.store import attempts, context
 from shared.store.engine import is_outage
 from shared.turns.ending import turn_facts
+from shared.turns.outage import outlast
 from workers.attempt import Attempt, TurnLost
 from workers.runtime import WorkerRuntime
 
@@ -24,8 +25,6 @@ _CONTEXT_GONE = {
 _PUBLISH_SECONDS = 2.0
 _CLAIM_TRIES = 20
 _CLAIM_PAUSE_SECONDS = 0.25
-_OUTAGE_SECONDS = 120
-_OUTAGE_PAUSE_SECONDS = 0.5
 
 log = structlog.get_logger()
 
@@ -38,7 +37,8 @@ def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
     attempt = Attempt(turn, runtime.publisher, runtime.start_output)
     runtime.add(attempt)
     try:
-        runtime.call(attempt.open())
+        if turn.logged:
+            runtime.call(attempt.open())
         outcome = _stream(runtime, attempt)
         return outcome if _finish(runtime, attempt, outcome) else None
     except (TurnLost, asyncio.CancelledError):
@@ -84,17 +84,13 @@ def _failed(turn: Turn, error: dict[str, str]) -> Outcome:
 
 
 def _context(runtime: WorkerRuntime, turn: Turn) -> Context | None:
-    """What the model is told; waits for a database that is away, as every other step of a claimed turn does."""
-    deadline = clock.monotonic() + _OUTAGE_SECONDS
-    while True:
-        try:
-            with runtime.database.read() as connection:
-                return context.load(connection, turn)
-        except Exception as error:
-            if not is_outage(error) or clock.monotonic() > deadline:
-                raise
-            log.warning("context_waits_for_database", response_id=turn.id, error=type(error).__name__)
-            clock.pause(_OUTAGE_PAUSE_SECONDS)
+    """What the model is told."""
+
+    def load() -> Context | None:
+        with runtime.database.read() as connection:
+            return context.load(connection, turn)
+
+    return outlast(load, "context_waits_for_database", turn.id)
 
 
 def _finish(runtime: WorkerRuntime, attempt: Attempt, outcome: Outcome) -> bool:

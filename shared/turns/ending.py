@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import structlog
-
 from shared import clock
 from shared.core import sse_frame
 from shared.core.emission import Emission
@@ -14,16 +12,14 @@ from shared.core.turn_status import Status
 from shared.queue import Dispatcher
 from shared.store import attempts, journals
 from shared.store.attempts import Journal
-from shared.store.engine import Connection, Database, is_outage
+from shared.store.engine import Connection, Database
 from shared.stream.freeze import LogFreezer
+from shared.turns.outage import outlast
 from shared.wire.response import LOST_NUMBER, Event, ResponseBody
 
-# How long a finished turn outlives a database that is away, and how long a freeze waits for Redis.
-_OUTAGE_SECONDS = 120
+# How long a freeze waits for Redis.
 _FREEZE_SECONDS = 2
 _RETRY_SECONDS = 0.5
-
-log = structlog.get_logger()
 
 
 class TurnEnder:
@@ -95,14 +91,7 @@ class TurnEnder:
             return attempts.take_over(connection, response_id, ending, lease_seconds=self._lease_seconds)
 
     def _write(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:
-        again = _for_seconds(_OUTAGE_SECONDS)
-        while True:
-            try:
-                return self._write_once(turn, end)
-            except Exception as error:
-                if not is_outage(error) or not again():
-                    raise
-                log.warning("end_waits_for_database", response_id=turn.id, error=type(error).__name__)
+        return outlast(lambda: self._write_once(turn, end), "end_waits_for_database", turn.id)
 
     def _write_once(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:
         with self._database.write() as connection:
