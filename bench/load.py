@@ -18,8 +18,15 @@ def turn(chunks: int, rate: float = 0, **fields: Any) -> dict[str, Any]:
 
 async def stream(connection: Connection, body: dict[str, Any], expected: int, tally: Tally) -> None:
     """One streamed turn, counted."""
+    await read(connection, "POST", RESPONSES, body, expected, tally)
+
+
+async def read(
+    connection: Connection, method: str, path: str, body: dict[str, Any] | None, expected: int, tally: Tally
+) -> None:
+    """One answer of `expected` chunks, counted."""
     reader = StreamReader(tally)
-    status, _ = await connection.request("POST", RESPONSES, body, reader.feed)
+    status, _ = await connection.request(method, path, body, reader.feed)
     if status == 200:
         reader.end(expected)
     else:

@@ -139,6 +139,14 @@ def expire(database: Database, response_id: str) -> None:
     change(database, response_id, lease_until=database_now() - 1)
 
 
+def lost_in_sight(database: Database) -> Turn:
+    """A turn whose worker fell silent when somebody had seen output of it: it cannot run anew."""
+    turn = claimed(database)
+    change(database, turn.id, observed=True, output_started=True)
+    expire(database, turn.id)
+    return turn
+
+
 def frames_of(turn: Turn, *chunks: Chunk) -> list[bytes]:
     """The events that a worker has emitted after these chunks, encoded."""
     assembly = Assembly(lifecycle_events(turn), ids.new_item_id, ids.new_call_id)

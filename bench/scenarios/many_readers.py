@@ -4,9 +4,9 @@ import asyncio
 import json
 
 from bench.client import connect
-from bench.deltas import StreamReader, Tally
+from bench.deltas import Tally
 from bench.figures import percentiles
-from bench.load import RESPONSES, turn
+from bench.load import RESPONSES, read, turn
 from bench.measured import Measured
 from bench.stack import Stack
 
@@ -34,10 +34,5 @@ async def measure(stack: Stack) -> Measured:
 async def _read(stack: Stack, path: str, number: int, tally: Tally) -> None:
     await asyncio.sleep(OPEN_SECONDS * 0.8 * number / READERS)
     connection = await connect(stack.port)
-    reader = StreamReader(tally)
-    status, _ = await connection.request("GET", path, None, reader.feed)
-    if status == 200:
-        reader.end(CHUNKS)
-    else:
-        tally.errors += 1
+    await read(connection, "GET", path, None, CHUNKS, tally)
     connection.close()

@@ -1,10 +1,17 @@
-"""A worker's parts in this very process, over a model server that is told what to say."""
+"""A worker's parts in this very process, over a model server that is told what to say; and sweepers of their own."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from shared.settings import Settings
+from shared.store.engine import Database
+from shared.stream.connections import connect
+from shared.stream.freeze import LogFreezer
+from shared.stream.keys import Keys
+from shared.turns.ending import TurnEnder
+from shared.turns.sweeper import Sweeper
+from tests.integration.turns.sweepers import LEASE_SECONDS, Broker, NewSweeper
 from tests.scripted_upstream import ScriptedUpstream
 from workers.runtime import WorkerRuntime
 
@@ -30,3 +37,27 @@ def runtime(
     runtime = WorkerRuntime(settings)
     yield runtime
     runtime.close()
+
+
+@pytest.fixture
+def broker() -> Broker:
+    """The broker of the test's sweepers."""
+    return Broker()
+
+
+@pytest.fixture
+def new_sweeper(database: Database, broker: Broker, redis_url: str, key_prefix: str) -> Iterator[NewSweeper]:
+    """Makes sweepers; unless given other settings, they sweep when they are told to."""
+    client = connect(redis_url)
+    ender = TurnEnder(database, LogFreezer(client, Keys(key_prefix), 60), broker, LEASE_SECONDS)  # type: ignore[arg-type]
+    made: list[Sweeper] = []
+
+    def make(**given: float) -> Sweeper:
+        settings = Settings(**{"sweep_seconds": 3600, "lease_seconds": LEASE_SECONDS} | given)
+        made.append(Sweeper(database, ender, broker, settings))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for sweeper in made:
+        sweeper.close()
+    client.close()

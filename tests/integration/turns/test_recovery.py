@@ -1,6 +1,6 @@
 """Every recovery is told once: one log line and one count, under the same name (G1, G4, G17)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
@@ -8,48 +8,11 @@ from structlog.testing import capture_logs
 from shared import clock
 from shared.core.turn_status import Status
 from shared.metrics import RECOVERIES
-from shared.settings import Settings
 from shared.store.database_clock import database_now
 from shared.store.engine import Database
-from shared.stream.connections import connect
-from shared.stream.freeze import LogFreezer
-from shared.stream.keys import Keys
-from shared.turns.ending import TurnEnder
 from shared.turns.recovery import Recovery
-from shared.turns.sweeper import Sweeper
-from tests.stored_turns import change, claimed, create, expire, row
-
-LEASE_SECONDS = 30
-
-
-class Broker:
-    """Stands where the dispatcher does: holds nothing, notes what it is given."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-
-    def dispatch(self, response_id: str, _service_tier: str) -> None:
-        self.sent.append(response_id)
-
-    def depth(self) -> int:
-        return 0
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker()
-
-
-@pytest.fixture
-def sweeper(database: Database, broker: Broker, redis_url: str, key_prefix: str) -> Iterator[Sweeper]:
-    """One that sweeps when it is told to."""
-    client = connect(redis_url)
-    ender = TurnEnder(database, LogFreezer(client, Keys(key_prefix), 60), broker, LEASE_SECONDS)  # type: ignore[arg-type]
-    settings = Settings(sweep_seconds=3600, lease_seconds=LEASE_SECONDS, queued_seconds=100)
-    sweeper = Sweeper(database, ender, broker, settings)  # type: ignore[arg-type]
-    yield sweeper
-    sweeper.close()
-    client.close()
+from tests.integration.turns.sweepers import Broker, NewSweeper
+from tests.stored_turns import change, claimed, create, expire, lost_in_sight, row
 
 
 def lose_message(database: Database) -> str:
@@ -74,10 +37,7 @@ def lose_worker_unseen(database: Database) -> str:
 
 
 def lose_worker_in_sight(database: Database) -> str:
-    turn = claimed(database)
-    change(database, turn.id, observed=True, output_started=True)
-    expire(database, turn.id)
-    return turn.id
+    return lost_in_sight(database).id
 
 
 def lose_ender(database: Database) -> str:
@@ -111,12 +71,13 @@ def lose_caller(database: Database) -> str:
 )
 def test_what_the_sweeper_recovers_is_told_once(
     database: Database,
-    sweeper: Sweeper,
+    new_sweeper: NewSweeper,
     broker: Broker,
     lose: Callable[[Database], str],
     recovery: Recovery,
     status: str,
 ) -> None:
+    sweeper = new_sweeper(queued_seconds=100)
     response_id = lose(database)
     counted = count_of(recovery)
     with capture_logs() as lines:

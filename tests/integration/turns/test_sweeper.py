@@ -1,42 +1,16 @@
 """The sweeper's own rules: what the broker lacks and no more, no judgement after an outage, no end of its own."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from shared import clock
-from shared.settings import Settings
 from shared.store.engine import Database
-from shared.stream.connections import connect
-from shared.stream.freeze import LogFreezer
-from shared.stream.keys import Keys
-from shared.turns.ending import TurnEnder
 from shared.turns.sweeper import Sweeper
 from tests.eventually import eventually
-from tests.stored_turns import change, claimed, create, expire, row
+from tests.integration.turns.sweepers import LEASE_SECONDS, Broker, NewSweeper
+from tests.stored_turns import change, create, lost_in_sight, row
 
-LEASE_SECONDS = 30
 SWEEP_SECONDS = 5
 LONG_AGO = 1.0
-
-NewSweeper = Callable[..., Sweeper]
-
-
-class Broker:
-    """Stands where the dispatcher does: notes what it is given, and says that it holds `waiting` messages."""
-
-    def __init__(self) -> None:
-        self.waiting = 0
-        self.away = False
-        self.sent: list[str] = []
-
-    def dispatch(self, response_id: str, _service_tier: str) -> None:
-        self.sent.append(response_id)
-
-    def depth(self) -> int:
-        if self.away:
-            raise ConnectionError
-        return self.waiting
 
 
 class Time:
@@ -45,28 +19,6 @@ class Time:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = clock.monotonic()
         monkeypatch.setattr(clock, "monotonic", lambda: self.now)
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker()
-
-
-@pytest.fixture
-def new_sweeper(database: Database, broker: Broker, redis_url: str, key_prefix: str) -> Iterator[NewSweeper]:
-    client = connect(redis_url)
-    ender = TurnEnder(database, LogFreezer(client, Keys(key_prefix), 60), broker, LEASE_SECONDS)  # type: ignore[arg-type]
-    made: list[Sweeper] = []
-
-    def make(every_seconds: float) -> Sweeper:
-        settings = Settings(sweep_seconds=every_seconds, lease_seconds=LEASE_SECONDS)
-        made.append(Sweeper(database, ender, broker, settings))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for sweeper in made:
-        sweeper.close()
-    client.close()
 
 
 def silent_turns(database: Database, count: int) -> list[str]:
@@ -83,7 +35,7 @@ def test_no_more_messages_are_sent_than_the_broker_lacks(
     """Q1: a long healthy queue gets none."""
     silent_turns(database, 4)
     broker.waiting = waiting
-    new_sweeper(3600).sweep()
+    new_sweeper().sweep()
     assert len(broker.sent) == sent
 
 
@@ -92,11 +44,9 @@ def test_a_broker_that_is_away_keeps_no_lost_turn_waiting(
 ) -> None:
     """G6: what needs no broker is done, and nothing is marked as sent."""
     (silent,) = silent_turns(database, 1)
-    lost = claimed(database)
-    change(database, lost.id, observed=True, output_started=True)
-    expire(database, lost.id)
+    lost = lost_in_sight(database)
     broker.away = True
-    sweeper = new_sweeper(3600)
+    sweeper = new_sweeper()
     sweeper.sweep()
     assert row(database, lost.id)["status"] == "failed"
     broker.away = False
@@ -109,10 +59,8 @@ def test_after_an_outage_leases_are_judged_only_a_lease_later(
 ) -> None:
     """G7: nobody could renew meanwhile; other work goes on."""
     time = Time(monkeypatch)
-    sweeper = new_sweeper(SWEEP_SECONDS)
-    lost = claimed(database)
-    change(database, lost.id, observed=True, output_started=True)
-    expire(database, lost.id)
+    sweeper = new_sweeper(sweep_seconds=SWEEP_SECONDS)
+    lost = lost_in_sight(database)
     time.now += LEASE_SECONDS / 2 + SWEEP_SECONDS + 1
     for _ in range(LEASE_SECONDS // SWEEP_SECONDS):
         sweeper.sweep()
@@ -127,10 +75,8 @@ def test_without_an_outage_leases_are_judged_at_once(
 ) -> None:
     """G4: a sweep that comes a little late is no outage."""
     time = Time(monkeypatch)
-    sweeper = new_sweeper(SWEEP_SECONDS)
-    lost = claimed(database)
-    change(database, lost.id, observed=True, output_started=True)
-    expire(database, lost.id)
+    sweeper = new_sweeper(sweep_seconds=SWEEP_SECONDS)
+    lost = lost_in_sight(database)
     time.now += LEASE_SECONDS / 2
     sweeper.sweep()
     assert row(database, lost.id)["status"] == "failed"
@@ -146,5 +92,5 @@ def test_a_sweep_that_fails_is_not_the_last(new_sweeper: NewSweeper, monkeypatch
         raise RuntimeError
 
     monkeypatch.setattr(Sweeper, "sweep", fail)
-    new_sweeper(0.01)
+    new_sweeper(sweep_seconds=0.01)
     eventually(lambda: sweeps > 2)

@@ -1,6 +1,7 @@
 """A turn's way through a worker: SQL has its end before anybody hears of it, and it has one in any case (G1, G3)."""
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -111,52 +112,46 @@ def test_an_error_of_our_own_ends_the_turn(runtime: WorkerRuntime, monkeypatch: 
     assert (events[0]["type"], events[-1]["type"]) == ("response.created", "response.failed")
 
 
+def find_no_database(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, statement: str, times: int
+) -> list[Exception]:
+    """That many calls of the statement find the database away; the ones still to come."""
+    execute, to_come = getattr(module, statement), [OperationalError("", {}, Exception()) for _ in range(times)]
+
+    def execute_at_last(*arguments: Any, **named: Any) -> Any:
+        if to_come:
+            raise to_come.pop()
+        return execute(*arguments, **named)
+
+    monkeypatch.setattr(module, statement, execute_at_last)
+    monkeypatch.setattr(clock, "pause", lambda _seconds: None)
+    return to_come
+
+
+def check_completed(runtime: WorkerRuntime) -> None:
+    outcome = turn_runner.run(runtime, made(runtime.database, "logged").id)
+    assert outcome is not None
+    assert outcome.status == Status.COMPLETED
+
+
 def test_a_claim_waits_for_a_database_that_is_away(runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     """G7: its message is gone; without the claim the turn would wait for the sweeper."""
-    claim, away = attempts.claim, [OperationalError("", {}, Exception())] * 3
-
-    def claim_at_last(*arguments: Any, **named: Any) -> Turn | None:
-        if away:
-            raise away.pop()
-        return claim(*arguments, **named)
-
-    monkeypatch.setattr(attempts, "claim", claim_at_last)
-    monkeypatch.setattr(clock, "pause", lambda _seconds: None)
-    turn = made(runtime.database, "logged")
-    assert turn_runner.run(runtime, turn.id) is not None
-    assert away == []
+    to_come = find_no_database(monkeypatch, attempts, "claim", 3)
+    check_completed(runtime)
+    assert to_come == []
 
 
 def test_the_history_is_waited_for_while_the_database_is_away(
     runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G7: an outage right after the claim fails nothing."""
-    load, away = context.load, [OperationalError("", {}, Exception())] * 3
-
-    def load_at_last(*arguments: Any) -> Any:
-        if away:
-            raise away.pop()
-        return load(*arguments)
-
-    monkeypatch.setattr(context, "load", load_at_last)
-    monkeypatch.setattr(clock, "pause", lambda _seconds: None)
-    turn = made(runtime.database, "logged")
-    outcome = turn_runner.run(runtime, turn.id)
-    assert outcome is not None
-    assert (outcome.status, away) == (Status.COMPLETED, [])
+    to_come = find_no_database(monkeypatch, context, "load", 3)
+    check_completed(runtime)
+    assert to_come == []
 
 
 def test_output_waits_for_a_database_that_is_away(runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     """G7: an outage in mid-turn fails nothing."""
-    start_output, away = attempts.start_output, [OperationalError("", {}, Exception())]
-
-    def start_at_last(*arguments: Any) -> bool:
-        if away:
-            raise away.pop()
-        return start_output(*arguments)
-
-    monkeypatch.setattr(attempts, "start_output", start_at_last)
-    turn = made(runtime.database, "logged")
-    outcome = turn_runner.run(runtime, turn.id)
-    assert outcome is not None
-    assert (outcome.status, away) == (Status.COMPLETED, [])
+    to_come = find_no_database(monkeypatch, attempts, "start_output", 1)
+    check_completed(runtime)
+    assert to_come == []
