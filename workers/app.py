@@ -9,7 +9,7 @@ from shared import metrics
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.queue import celery_app
-from shared.settings import SettingsError, load_settings
+from shared.settings import PREFIX, SettingsError, load_settings
 from workers import drain
 from workers.runtime import WorkerRuntime
 
@@ -32,12 +32,24 @@ def _configure_logging(**_: Any) -> None:
 @worker_init.connect
 def _start(**_: Any) -> None:
     try:
+        _serve_metrics()
         runtime()
-        if settings.worker_metrics_port:
-            metrics.serve(settings.host, settings.worker_metrics_port)
     except (SettingsError, TurnstoneError) as error:
         # Celery logs what a signal handler raises and goes on; a worker that cannot work must not start.
         raise SystemExit(str(error)) from None
+
+
+def _serve_metrics() -> None:
+    port = settings.worker_metrics_port
+    if port is None:
+        return
+    try:
+        metrics.serve(settings.host, port)
+    except OSError as error:
+        raise SettingsError(
+            f"{PREFIX}WORKER_METRICS_PORT: cannot listen on {settings.host} port {port}: {error.strerror}. "
+            "Each worker needs a port of its own."
+        ) from None
 
 
 @worker_shutting_down.connect

@@ -30,6 +30,8 @@ from tests.scripted_upstream import ScriptedUpstream, wait_until
 
 DEADLINE_SECONDS = 20.0
 
+NewWorker = Callable[[Settings], WorkerProcess]
+
 
 @pytest.fixture(scope="session")
 def container_engine() -> bool:
@@ -96,14 +98,27 @@ def settings(
 
 
 @pytest.fixture
-def celery_worker_cluster(settings: Settings, tmp_path: Path) -> Iterator[CeleryWorkerCluster]:
+def new_worker(tmp_path: Path) -> Iterator[NewWorker]:
+    """Starts workers, not waited for; ended with the test."""
+    started: list[WorkerProcess] = []
+
+    def start(settings: Settings) -> WorkerProcess:
+        started.append(WorkerProcess(tmp_path, f"w{secrets.token_hex(4)}", _environment(settings)))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.status == "running":
+            process.kill()
+
+
+@pytest.fixture
+def celery_worker_cluster(settings: Settings, new_worker: NewWorker) -> CeleryWorkerCluster:
     """One worker process: also beside containers, since it must reach this machine's database and model server."""
-    process = WorkerProcess(tmp_path, f"w{secrets.token_hex(4)}", _environment(settings))
-    process.start()
+    process = new_worker(settings)
     assert process.ready(), process.logs()
-    yield CeleryWorkerCluster(CeleryTestWorker(process, app=None))
-    if process.status == "running":
-        process.kill()
+    return CeleryWorkerCluster(CeleryTestWorker(process, app=None))
 
 
 @pytest.fixture
