@@ -1,4 +1,4 @@
-"""/healthz: the process answers. /readyz: it can accept turns. /metrics. /v1/models: what the upstream serves."""
+"""/healthz: the process answers. /readyz: it can accept turns. /metrics. /v1/models: what the upstreams serve."""
 
 import asyncio
 
@@ -38,8 +38,8 @@ async def get_metrics() -> Response:
 
 @router.get("/v1/models")
 async def models(runtime: Runtime) -> Response:
-    """The upstream's models."""
-    return JSONResponse({"object": "list", "data": await runtime.upstream.models()})
+    """The models of all upstreams."""
+    return JSONResponse({"object": "list", "data": await runtime.upstreams.models()})
 
 
 async def _database(runtime: ApiRuntime) -> bool:

@@ -38,7 +38,7 @@ _CANCELLING = {
 async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
     """Store a turn and have it run: answered at once (`background`), as a stream, or at its end."""
     body = await read_as(CreateResponse, request, runtime.settings.max_body_bytes)
-    creation = turn_creation.prepare(owner, body, runtime.settings, runtime.name, key_of(request, body))
+    creation = turn_creation.prepare(runtime, owner, body, key_of(request, body))
     turn, keyed = creation.turn, creation.key is not None
     # Before anything can happen, so that the end of a short turn is not missed.
     slot = runtime.streams.take(owner) if turn.stream else None

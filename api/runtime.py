@@ -1,4 +1,4 @@
-"""What one API process has: a database behind a few threads, Redis, the event feed, a dispatcher, an upstream."""
+"""What one API process has: a database behind a few threads, Redis, the event feed, a dispatcher, upstreams."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
 from shared.turns.ending import TurnEnder
 from shared.turns.sweeper import Sweeper
-from shared.upstream.registry import upstream_for
+from shared.upstream.registry import Upstreams
 
 # Ends from outside may wait for a Redis that is away; they have threads of their own, so that reads never do.
 _ENDER_THREADS = 8
@@ -62,7 +62,7 @@ class ApiRuntime:
         self.attached: Counter[str] = Counter()
         """How many callers are there for each foreground turn with an idempotency key."""
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
-        self.upstream = upstream_for(settings)
+        self.upstreams = Upstreams(settings)
         self.watch = RowWatch(self._look)
         self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
         self.event_tokens = EventTokens.of(settings)
@@ -90,7 +90,7 @@ class ApiRuntime:
                 await service
         await self.feed.close()
         await self.redis.aclose()
-        await self.upstream.close()
+        await self.upstreams.close()
         await self.end(self._sweeper.close)
         self._enders.shutdown()
         self._sql.shutdown()

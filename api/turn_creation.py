@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from api.idempotency import COMES_BACK_SECONDS, IdempotencyKey
+from api.runtime import ApiRuntime
 from shared import clock, ids
 from shared.core import prompt
 from shared.core.input_items import turn_items
@@ -10,7 +11,6 @@ from shared.core.request_rules import Policy, accept
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.errors import conversation_locked, conversation_not_found
-from shared.settings import Settings
 from shared.store import conversation_items, conversations, creation, idempotency, references
 from shared.store import items as stored_items
 from shared.store.engine import Connection
@@ -85,10 +85,12 @@ class Creation:
         prompt.match_calls(before + own)
 
 
-def prepare(owner: str, body: CreateResponse, settings: Settings, waiter: str, key: IdempotencyKey | None) -> Creation:
+def prepare(runtime: ApiRuntime, owner: str, body: CreateResponse, key: IdempotencyKey | None) -> Creation:
     """The turn that a request asks for; raises InvalidRequest naming the field."""
+    settings = runtime.settings
     policy = Policy(settings.unknown_fields == "reject", settings.unsupported_tools == "reject")
     accepted = accept(body, policy)
+    runtime.upstreams.of(accepted.request["model"])
     turn = Turn(
         id=ids.new_response_id(),
         owner=owner,
@@ -101,7 +103,7 @@ def prepare(owner: str, body: CreateResponse, settings: Settings, waiter: str, k
         background=bool(body.background),
         stream=bool(body.stream),
         store=body.store is not False,
-        waiter=None if body.background or key else waiter,
+        waiter=None if body.background or key else runtime.name,
     )
     items = turn_items(body.input, ids.new_item_id)
     queues = settings.conversation_concurrency == "queue"

@@ -127,6 +127,11 @@ def previous_response_not_found(response_id: str) -> InvalidRequest:
     )
 
 
+def model_not_found(model: str) -> InvalidRequest:
+    """The 400 for a model that no upstream serves."""
+    return InvalidRequest(f"The model '{model[:80]}' is not served here.", "model", "model_not_found")
+
+
 def conversation_not_found(conversation_id: str, param: str = "conversation_id") -> NotFound:
     """The one 404 for conversations, whatever the reason."""
     return NotFound(f"Conversation with id '{conversation_id[:80]}' not found.", param)

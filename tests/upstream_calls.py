@@ -7,7 +7,9 @@ from typing import Any
 
 from shared.core.chunks import Chunk
 from shared.errors import UpstreamError
+from shared.upstream.base import Upstream
 from shared.upstream.chat_completions import ChatCompletions
+from shared.wire.items import Item
 from tests.scripted_upstream import ScriptedUpstream
 
 
@@ -16,8 +18,10 @@ def client(server: ScriptedUpstream, **options: Any) -> ChatCompletions:
     return ChatCompletions(base_url=server.base_url, **{**timeouts, **options})
 
 
-def asking(text: str) -> dict[str, Any]:
-    return {"model": "m", "messages": [{"role": "user", "content": text}]}
+def asking(text: str, **request: Any) -> tuple[dict[str, Any], list[Item]]:
+    """A turn's request and items: one user message of this text."""
+    message: Item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+    return {"model": "m", **request}, [message]
 
 
 class Outcome:
@@ -32,12 +36,12 @@ class Outcome:
         return [chunk for batch in self.batches for chunk in batch]
 
 
-def run(upstream: ChatCompletions, body: dict[str, Any]) -> Outcome:
+def run(upstream: Upstream, asked: tuple[dict[str, Any], list[Item]]) -> Outcome:
     outcome = Outcome()
 
     async def collect() -> None:
         try:
-            async with aclosing(upstream.stream(body)) as batches:
+            async with aclosing(upstream.stream(*asked)) as batches:
                 async for batch in batches:
                     outcome.batches.append(batch)
         except UpstreamError as error:
@@ -49,7 +53,7 @@ def run(upstream: ChatCompletions, body: dict[str, Any]) -> Outcome:
     return outcome
 
 
-def with_closing(upstream: ChatCompletions, work: Coroutine[Any, Any, Any]) -> Any:
+def with_closing(upstream: Upstream, work: Coroutine[Any, Any, Any]) -> Any:
     async def guarded() -> Any:
         try:
             return await work

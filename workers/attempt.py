@@ -11,7 +11,6 @@ from shared.core import sse_frame
 from shared.core.assembly import Assembly
 from shared.core.chunks import joined
 from shared.core.context import Context
-from shared.core.prompt import chat_request
 from shared.core.response_render import lifecycle_events
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
@@ -101,7 +100,7 @@ class Attempt:
 
     async def _ask(self, upstream: Upstream, items: Sequence[Item]) -> None:
         started = not self.turn.logged
-        async with aclosing(upstream.stream(chat_request(self.turn.request, items))) as answer:
+        async with aclosing(upstream.stream(self.turn.request, items)) as answer:
             async for chunks in answer:
                 events = self.assembly.feed(joined(chunks))
                 if not events or not self.turn.logged:

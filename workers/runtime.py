@@ -1,4 +1,4 @@
-"""What one worker process has: a database, one event loop in a thread, a publisher, leases, an upstream."""
+"""What one worker process has: a database, one event loop in a thread, a publisher, leases, upstreams."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ from shared.stream.keys import Keys
 from shared.turns.ending import TurnEnder
 from shared.turns.lease import LeaseKeeper
 from shared.turns.sweeper import Sweeper
-from shared.upstream.registry import upstream_for
+from shared.upstream.registry import Upstreams
 from workers.attempt import Attempt
 from workers.cancel_listener import listen_for_cancels
 from workers.publisher import Publisher
@@ -57,7 +57,7 @@ class WorkerRuntime:
         self.call(self._start(keys))
 
     async def _start(self, keys: Keys) -> None:
-        self.upstream = upstream_for(self.settings)
+        self.upstreams = Upstreams(self.settings)
         self._redis = connect_async(self.settings.redis)
         event_log = EventLog(self._redis, keys, self.settings.stream_log_seconds)
         self.publisher = Publisher(event_log, self._renew)
@@ -119,7 +119,7 @@ class WorkerRuntime:
         for service in self._services:
             service.cancel()
         await asyncio.gather(*self._services, return_exceptions=True)
-        await self.upstream.close()
+        await self.upstreams.close()
         await self._redis.aclose()
 
     async def _renew(self, response_id: str, attempt: int) -> bool:

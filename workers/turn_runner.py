@@ -10,6 +10,7 @@ from shared.core import sse_frame
 from shared.core.context import Context
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
+from shared.errors import InvalidRequest
 from shared.store import attempts, context
 from shared.store.engine import is_outage
 from shared.turns.ending import turn_facts
@@ -69,7 +70,10 @@ def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
         told = _context(runtime, turn)
         if told is None:
             return _failed(turn, _CONTEXT_GONE)
-        return runtime.call(attempt.run(runtime.upstream, told, runtime.settings.turn_seconds))
+        upstream = runtime.upstreams.of(turn.request["model"])
+        return runtime.call(attempt.run(upstream, told, runtime.settings.turn_seconds))
+    except InvalidRequest as error:
+        return _failed(turn, {"code": "invalid_prompt", "message": error.message})
     except (TurnLost, asyncio.CancelledError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the turn must end

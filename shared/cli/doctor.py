@@ -122,12 +122,12 @@ def _upstream(settings: Settings) -> str:
 async def _models(settings: Settings) -> str:
     from shared.upstream import registry
 
-    upstream = registry.upstream_for(settings)
+    upstreams = registry.Upstreams(settings)
     try:
-        names = [str(model["id"]) for model in await upstream.models()]
+        names = [str(model["id"]) for model in await upstreams.models()]
         return f"{settings.upstream_base_url} serves {', '.join(names[:5]) or 'no model'}"
     finally:
-        await upstream.close()
+        await upstreams.close()
 
 
 CHECKS: tuple[tuple[str, Callable[[Settings], str], str], ...] = (

@@ -14,7 +14,7 @@ Content parts: texts and refusals as `text`, input_image as `image_url`, input_f
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -41,7 +41,7 @@ OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output"))
 SENDABLE = frozenset({"message", "reasoning", *CALLS, *OUTPUTS})
 
 
-def chat_request(request: dict[str, Any], items: Sequence[Item]) -> dict[str, Any]:
+def chat_request(request: Mapping[str, Any], items: Sequence[Item]) -> dict[str, Any]:
     """The upstream's request body; raises InvalidRequest when calls and outputs do not match."""
     body = {chat: request[ours] for ours, chat in _SAME.items() if ours in request}
     body["messages"] = messages(request.get("instructions"), items)
@@ -163,7 +163,7 @@ def _part(part: Any) -> dict[str, Any]:
     raise InvalidRequest("Content without a type cannot be sent to the model server.", "input")
 
 
-def _tool_fields(request: dict[str, Any]) -> dict[str, Any]:
+def _tool_fields(request: Mapping[str, Any]) -> dict[str, Any]:
     choice = request.get("tool_choice", "auto")
     tools = request.get("tools", [])
     if isinstance(choice, dict) and choice["type"] == "allowed_tools":
@@ -185,7 +185,7 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": {key: tool[key] for key in keys if tool.get(key) is not None}}
 
 
-def _text_fields(request: dict[str, Any]) -> dict[str, Any]:
+def _text_fields(request: Mapping[str, Any]) -> dict[str, Any]:
     text = request.get("text", {})
     form = text.get("format", {})
     fields = {"verbosity": text["verbosity"]} if "verbosity" in text else {}
@@ -199,12 +199,12 @@ def _text_fields(request: dict[str, Any]) -> dict[str, Any]:
             return fields
 
 
-def _reasoning_fields(request: dict[str, Any]) -> dict[str, Any]:
+def _reasoning_fields(request: Mapping[str, Any]) -> dict[str, Any]:
     effort = request.get("reasoning", {}).get("effort")
     return {"reasoning_effort": effort} if effort else {}
 
 
-def _logprob_fields(request: dict[str, Any]) -> dict[str, Any]:
+def _logprob_fields(request: Mapping[str, Any]) -> dict[str, Any]:
     if "message.output_text.logprobs" not in request.get("include", []):
         return {}
     return {"logprobs": True, "top_logprobs": request.get("top_logprobs", 0)}

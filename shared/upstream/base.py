@@ -1,19 +1,28 @@
 """What every model server looks like from inside, whatever it speaks."""
 
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from shared.core.chunks import Chunk
+from shared.wire.items import Item
+
+Kind = Literal["chat_completions", "responses"]
 
 
 class Upstream(Protocol):
     """A model server. Every failure is an UpstreamError with a public text."""
 
-    def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[list[Chunk], None]:
-        """Run a Chat Completions body without its stream fields; each list is what one socket read brought.
+    @property
+    def kind(self) -> Kind:
+        """What it speaks."""
+        ...
 
-        Closing the generator hangs up on the upstream at once: hold it in `contextlib.aclosing`, since a
-        consumer cancelled between two lists would otherwise leave the closing to the garbage collector.
+    def stream(self, request: Mapping[str, Any], items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
+        """Have the model answer a turn's request over `items`; each list is what one socket read brought.
+
+        Raises InvalidRequest for items that cannot be told in its dialect. Closing the generator hangs up at once:
+        hold it in `contextlib.aclosing`, since a consumer cancelled between two lists would otherwise leave the
+        closing to the garbage collector.
         """
         ...
 

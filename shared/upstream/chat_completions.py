@@ -1,173 +1,24 @@
 """The upstream that speaks Chat Completions over HTTP, as nearly every model server does."""
 
-import asyncio
-import random
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-import aiohttp
-import orjson
-import structlog
-
-from shared.core.chunks import Chunk
-from shared.core.retry import retry_delay
-from shared.errors import UpstreamError
-from shared.upstream import failures
-from shared.upstream.chat_answer import LONGEST_ANSWER_BYTES, ChatAnswer, StreamedAnswer, WholeAnswer, parse_json
-from shared.upstream.http_client import network_failure, open_session, read_at_most, refuse_errors
-from shared.upstream.json_values import as_list, as_object
-from shared.upstream.silence import SilenceWatch
-
-MODELS_SECONDS: Final = 10.0
-GOODBYE_SECONDS: Final = 0.05  # from [DONE] to the end of the body, after which the connection can serve again
-
-log = structlog.get_logger()
+from shared.core.prompt import chat_request
+from shared.upstream.answer import Answer, StreamedAnswer, WholeAnswer
+from shared.upstream.base import Kind
+from shared.upstream.chat_chunks import ChatChunks
+from shared.upstream.http_upstream import HttpUpstream
+from shared.wire.items import Item
 
 
-class ChatCompletions:
-    """One Chat Completions server; `base_url` includes `/v1`. Belongs to the event loop that first uses it."""
+class ChatCompletions(HttpUpstream):
+    """One Chat Completions server."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str,
-        api_key: str | None = None,
-        connect_seconds: float,
-        first_byte_seconds: float,
-        idle_seconds: float,
-        attempts: int,
-    ) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {api_key.strip()}"} if api_key else {}
-        self._connect_seconds = connect_seconds
-        self._first_byte_seconds = first_byte_seconds
-        self._idle_seconds = idle_seconds
-        self._attempts = attempts
-        self._session: aiohttp.ClientSession | None = None
+    kind: ClassVar[Kind] = "chat_completions"
+    path: ClassVar[str] = "chat/completions"
 
-    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[list[Chunk], None]:
-        """Run `body`; called again after a passing failure, but never once a chunk was handed on."""
-        payload = _payload(body)
-        attempt = 1
-        while True:
-            begun = False
-            try:
-                async with aclosing(self._call(payload)) as batches:
-                    async for batch in batches:
-                        begun = True
-                        yield batch
-                return
-            except UpstreamError as error:
-                delay = None if begun else retry_delay(attempt, self._attempts, error, random.random())  # noqa: S311
-                if delay is None:
-                    raise
-                log.warning("upstream_retry", attempt=attempt, delay_seconds=round(delay, 3), reason=error.message)
-            await asyncio.sleep(delay)
-            attempt += 1
+    def body(self, request: Mapping[str, Any], items: Sequence[Item]) -> dict[str, Any]:
+        return {**chat_request(request, items), "stream": True, "stream_options": {"include_usage": True}}
 
-    async def models(self) -> list[dict[str, Any]]:
-        """The server's models, with the fields of OpenAI's objects that small servers leave out."""
-        try:
-            async with asyncio.timeout(MODELS_SECONDS):
-                listed = as_object(await self._get_json("models"))
-        except TimeoutError:
-            raise failures.silent() from None
-        if "data" not in listed:
-            raise failures.garbage()
-        models = [as_object(model) for model in as_list(listed["data"])]
-        return [{"object": "model", "created": 0, "owned_by": "upstream", **model} for model in models if "id" in model]
-
-    async def close(self) -> None:
-        """Close the connections; a later call would open new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-    async def _call(self, payload: bytes) -> AsyncGenerator[list[Chunk], None]:
-        response, received = await self._begin(payload)
-        try:
-            answer = _answer_in(response)
-            with SilenceWatch(response.content, self._idle_seconds) as watch:
-                while received and not answer.done:
-                    if chunks := answer.feed(received):
-                        yield chunks
-                    received = b"" if answer.done else await _more(watch, answer)
-            if not answer.done and (chunks := answer.end()):
-                yield chunks
-            if answer.failure is not None:
-                raise answer.failure
-            await _read_to_end(response)
-        finally:
-            response.close()  # hangs up, unless the body was read to its end
-
-    async def _begin(self, payload: bytes) -> tuple[aiohttp.ClientResponse, bytes]:
-        """Send the request; the answer comes with its first bytes, and with status 200 or not at all."""
-        try:
-            async with asyncio.timeout(self._first_byte_seconds):
-                response = await self._post(payload)
-                try:
-                    await refuse_errors(response)
-                    return response, await response.content.readany()
-                except BaseException:
-                    response.close()
-                    raise
-        except (aiohttp.ClientError, ConnectionError) as error:  # first: aiohttp's own timeouts are both
-            raise network_failure(error) from None
-        except TimeoutError:
-            raise failures.silent() from None
-
-    async def _post(self, payload: bytes) -> aiohttp.ClientResponse:
-        headers = {**self._headers, "Content-Type": "application/json", "Accept": "text/event-stream"}
-        url = f"{self._base_url}/chat/completions"
-        return await self._http().post(url, data=payload, headers=headers, allow_redirects=False)
-
-    async def _get_json(self, path: str) -> Any:
-        try:
-            url = f"{self._base_url}/{path}"
-            async with self._http().get(url, headers=self._headers, allow_redirects=False) as response:
-                await refuse_errors(response)
-                return parse_json(await read_at_most(response, LONGEST_ANSWER_BYTES))
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise network_failure(error) from None
-
-    def _http(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = open_session(self._connect_seconds)
-        return self._session
-
-
-def _payload(body: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps({**body, "stream": True, "stream_options": {"include_usage": True}})
-    except TypeError:  # its text would repeat the value
-        raise failures.unsendable() from None
-
-
-def _answer_in(response: aiohttp.ClientResponse) -> ChatAnswer:
-    """By content type; a stream without one is taken for what was asked for."""
-    if response.content_type == "application/json":
-        return WholeAnswer()
-    if response.content_type == "text/event-stream" or "Content-Type" not in response.headers:
-        return StreamedAnswer()
-    raise failures.garbage()
-
-
-async def _more(watch: SilenceWatch, answer: ChatAnswer) -> bytes:
-    """The next bytes, none at the end. An answer that has finished may break off as it likes."""
-    try:
-        return await watch.read()
-    except (aiohttp.ClientError, ConnectionError) as error:
-        failure = network_failure(error)
-    except TimeoutError:
-        failure = failures.stalled()
-    if answer.finished:
-        return b""
-    raise failure
-
-
-async def _read_to_end(response: aiohttp.ClientResponse) -> None:
-    with suppress(aiohttp.ClientError, ConnectionError, TimeoutError):
-        async with asyncio.timeout(GOODBYE_SECONDS):
-            while await response.content.readany():
-                pass
+    def answer(self, *, streamed: bool) -> Answer:
+        return StreamedAnswer(ChatChunks()) if streamed else WholeAnswer(ChatChunks())

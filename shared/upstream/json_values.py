@@ -2,7 +2,17 @@
 
 from typing import Any
 
+import orjson
+
 from shared.upstream import failures
+
+
+def parse_json(payload: bytes) -> Any:
+    """A JSON value; raises UpstreamError, whose text does not repeat the bytes."""
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        raise failures.garbage() from None
 
 
 def as_text(value: Any) -> str:

@@ -1,12 +1,36 @@
-"""Which upstream serves a turn: one for all models."""
+"""Which upstream serves a model: one for all."""
+
+from typing import Any
 
 from shared.settings import PREFIX, Settings, SettingsError
-from shared.upstream.base import Upstream
+from shared.upstream.base import Kind, Upstream
 from shared.upstream.chat_completions import ChatCompletions
 
 
-def upstream_for(settings: Settings) -> Upstream:
-    """The configured upstream; raises SettingsError when there is none."""
+class Upstreams:
+    """The model servers of one process; raises SettingsError when none is configured."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._only = _upstream(settings)
+
+    def of(self, model: str) -> Upstream:  # noqa: ARG002 - one serves all
+        """The upstream that serves `model`; raises InvalidRequest naming `model` when none does."""
+        return self._only
+
+    def kind_of(self, model: str) -> Kind:
+        """What the upstream of `model` speaks; raises InvalidRequest as `of` does."""
+        return self.of(model).kind
+
+    async def models(self) -> list[dict[str, Any]]:
+        """The models of all upstreams, as OpenAI model objects."""
+        return await self._only.models()
+
+    async def close(self) -> None:
+        """Close all connections, on the loop that used them, once every stream has ended."""
+        await self._only.close()
+
+
+def _upstream(settings: Settings) -> Upstream:
     if settings.upstream_base_url is None:
         raise SettingsError(
             f"{PREFIX}UPSTREAM_BASE_URL is not set. "

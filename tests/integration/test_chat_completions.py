@@ -46,11 +46,12 @@ def test_an_answer_with_everything(server: ScriptedUpstream) -> None:
 
 
 def test_what_is_sent(server: ScriptedUpstream) -> None:
-    """R7: the body goes out as it is, streamed, with usage asked for and the key as a bearer token."""
-    run(client(server, api_key="sk-secret\n"), {**asking("x"), "temperature": 0.5})
+    """R7: the turn as a chat, streamed, with usage asked for and the key as a bearer token."""
+    run(client(server, api_key="sk-secret\n"), asking("x", temperature=0.5))
     (call,) = server.calls
     streamed = {"stream": True, "stream_options": {"include_usage": True}}
-    assert call.body == {**asking("x"), "temperature": 0.5, **streamed}
+    asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], "temperature": 0.5}
+    assert call.body == asked | streamed
     assert call.headers["Authorization"] == "Bearer sk-secret"
     assert call.headers["Accept-Encoding"] == "identity"
 
@@ -65,7 +66,7 @@ def test_what_arrives_together_travels_together(server: ScriptedUpstream) -> Non
     upstream = client(server)
 
     async def first_batch() -> list[Chunk]:
-        async with aclosing(upstream.stream(asking("both"))) as batches:
+        async with aclosing(upstream.stream(*asking("both"))) as batches:
             return await anext(batches)
 
     assert with_closing(upstream, first_batch()) == [Text("a"), Text("b")]
@@ -76,7 +77,7 @@ def test_tokens_are_handed_on_as_they_come(server: ScriptedUpstream) -> None:
     upstream = client(server)
 
     async def step_by_step() -> list[list[Chunk]]:
-        async with aclosing(upstream.stream(asking("slow"))) as batches:
+        async with aclosing(upstream.stream(*asking("slow"))) as batches:
             first = await anext(batches)
             server.open("b")
             return [first] + [batch async for batch in batches]
@@ -98,7 +99,7 @@ def test_a_connection_serves_again(server: ScriptedUpstream) -> None:
 
     async def twice() -> None:
         for _ in range(2):
-            async with aclosing(upstream.stream(asking("x"))) as batches:
+            async with aclosing(upstream.stream(*asking("x"))) as batches:
                 assert [batch async for batch in batches] != []
 
     with_closing(upstream, twice())
@@ -112,7 +113,7 @@ def test_closing_the_stream_hangs_up(server: ScriptedUpstream) -> None:
     upstream = client(server)
 
     async def leave_early() -> None:
-        async with aclosing(upstream.stream(asking("x"))) as batches:
+        async with aclosing(upstream.stream(*asking("x"))) as batches:
             assert await anext(batches) == [Text("a")]
         await asyncio.to_thread(server.calls[0].wait_closed_by_client, 1)
 
@@ -130,7 +131,7 @@ def test_cancelling_the_task_hangs_up(server: ScriptedUpstream, under_way: list[
     upstream = client(server)
 
     async def consume() -> None:
-        async with aclosing(upstream.stream(asking("x"))) as batches:
+        async with aclosing(upstream.stream(*asking("x"))) as batches:
             async for _ in batches:
                 pass
 
@@ -153,7 +154,7 @@ def test_cancelling_ends_the_wait_for_a_retry(server: ScriptedUpstream) -> None:
     upstream = client(server)
 
     async def cancel_while_waiting() -> float:
-        task = asyncio.create_task(anext(upstream.stream(asking("x"))))
+        task = asyncio.create_task(anext(upstream.stream(*asking("x"))))
         (call,) = await asyncio.to_thread(server.wait_for_calls, 1)
         await asyncio.to_thread(call.wait_ended)
         cancelled_at = time.monotonic()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -17,7 +17,8 @@ import pytest
 
 from shared.core.chunks import Finish, Text, ToolCall, Usage
 from shared.upstream.chat_completions import ChatCompletions
-from tests.upstream_calls import Outcome, asking, run, with_closing
+from shared.wire.items import Item
+from tests.upstream_calls import Outcome, run, with_closing
 
 WEATHER = {
     "type": "function",
@@ -38,6 +39,13 @@ WEATHER = {
 CLOCK = {"type": "function", "function": {"name": "clock"}}
 
 
+class Verbatim(ChatCompletions):
+    """Sends a chat body as it is."""
+
+    def body(self, request: Mapping[str, Any], items: Sequence[Item]) -> dict[str, Any]:
+        return {**request, "stream": True, "stream_options": {"include_usage": True}}
+
+
 class Demo:
     """A running demonstration server."""
 
@@ -56,13 +64,11 @@ class Demo:
                 return line
         raise AssertionError(f"the demonstration ended without saying {word!r}")
 
-    def client(self) -> ChatCompletions:
-        return ChatCompletions(
-            base_url=self.base_url, connect_seconds=5, first_byte_seconds=5, idle_seconds=5, attempts=1
-        )
+    def client(self) -> Verbatim:
+        return Verbatim(base_url=self.base_url, connect_seconds=5, first_byte_seconds=5, idle_seconds=5, attempts=1)
 
     def run(self, body: dict[str, Any]) -> Outcome:
-        return run(self.client(), body)
+        return run(self.client(), (body, []))
 
     def say(self, *texts: str, **more: Any) -> str:
         """What it answers to a conversation of alternating user and assistant messages."""
@@ -76,6 +82,10 @@ class Demo:
             self.process.send_signal(signal.SIGTERM)
         _, _ = self.process.communicate(timeout=10)
         return self.process.returncode
+
+
+def asking(text: str) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}]}
 
 
 def free_port() -> int:
@@ -201,7 +211,7 @@ def test_it_stops_when_the_client_leaves() -> None:
     upstream = demo.client()
 
     async def leave_early() -> None:
-        async with aclosing(upstream.stream(asking("count to 500"))) as batches:
+        async with aclosing(upstream.stream(asking("count to 500"), [])) as batches:
             assert await anext(batches)
 
     with_closing(upstream, leave_early())
@@ -217,7 +227,7 @@ def test_it_ends_cleanly_in_the_middle_of_an_answer(ending: signal.Signals) -> N
     upstream = demo.client()
 
     async def end_under_way() -> None:
-        async with aclosing(upstream.stream(asking("count to 10000"))) as batches:
+        async with aclosing(upstream.stream(asking("count to 10000"), [])) as batches:
             assert await anext(batches)
             demo.process.send_signal(ending)
 

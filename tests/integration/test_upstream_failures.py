@@ -149,7 +149,7 @@ def test_no_first_byte(server: ScriptedUpstream, hang: list[Step]) -> None:
 
 
 def test_a_body_that_cannot_be_sent(server: ScriptedUpstream) -> None:
-    error = run(client(server), {**asking("x"), "seed": 2**70}).error
+    error = run(client(server), asking("x", max_output_tokens=2**70)).error
     assert error is not None
     assert error.code == "invalid_prompt"
     assert server.calls == []

@@ -8,8 +8,7 @@ from pydantic import SecretStr
 from shared.core.chunks import Text
 from shared.errors import UpstreamError
 from shared.settings import Settings, SettingsError
-from shared.upstream.chat_completions import ChatCompletions
-from shared.upstream.registry import upstream_for
+from shared.upstream.registry import Upstreams
 from tests.scripted_upstream import ScriptedUpstream
 from tests.upstream_calls import asking, client, run, with_closing
 from tests.upstream_steps import Reply
@@ -50,11 +49,12 @@ def test_models_that_cannot_be_read(server: ScriptedUpstream, reply: Reply) -> N
 
 
 def test_the_configured_upstream(server: ScriptedUpstream) -> None:
-    upstream = upstream_for(Settings(upstream_base_url=server.base_url + "/", upstream_api_key=SecretStr("k")))
-    assert isinstance(upstream, ChatCompletions)
+    settings = Settings(upstream_base_url=server.base_url + "/", upstream_api_key=SecretStr("k"))
+    upstream = Upstreams(settings).of("any model")
+    assert upstream.kind == "chat_completions"
     assert run(upstream, asking("hello there")).chunks[:2] == [Text("hello "), Text("there")]
 
 
 def test_no_upstream_configured() -> None:
     with pytest.raises(SettingsError, match="TURNSTONE_UPSTREAM_BASE_URL"):
-        upstream_for(Settings(upstream_base_url=None))
+        Upstreams(Settings(upstream_base_url=None))

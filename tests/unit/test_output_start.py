@@ -1,7 +1,7 @@
 """Output starts in SQL, and only after the append that sets the fence (G3, G5)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from shared.core.chunks import Chunk, Text
 from shared.core.context import Context
 from shared.core.turn_status import Status
+from shared.wire.items import Item
 from tests.stored_turns import new_turn
 from workers.attempt import Attempt, TurnLost
 from workers.publisher import Publisher, TurnLog
@@ -20,7 +21,7 @@ SECONDS = 30
 class Answering:
     """An upstream that says one word."""
 
-    async def stream(self, _request: dict[str, Any]) -> AsyncGenerator[list[Chunk], None]:
+    async def stream(self, _request: Mapping[str, Any], _items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
         yield [Text("word")]
 
 

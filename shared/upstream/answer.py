@@ -1,20 +1,29 @@
-"""The body of one Chat Completions answer: bytes in, chunks out, and how it ended."""
+"""The body of one answer, in whatever dialect: bytes in, chunks out, and how it ended."""
 
 from typing import Any, Final, Protocol
-
-import orjson
 
 from shared.core.chunks import Chunk
 from shared.errors import UpstreamError
 from shared.upstream import failures
-from shared.upstream.chat_chunks import ChatChunks
+from shared.upstream.json_values import parse_json
 from shared.upstream.sse_lines import SseLines
 
 DONE: Final = b"[DONE]"
 LONGEST_ANSWER_BYTES: Final = 32 * 1024 * 1024
 
 
-class ChatAnswer(Protocol):
+class Reader(Protocol):
+    """Reads the JSON values of one answer in its dialect."""
+
+    finished: bool
+    """Whether the model said why it stopped."""
+
+    def read(self, value: Any) -> list[Chunk]:
+        """The chunks in one event's value, or in a whole answer; raises UpstreamError on what is none."""
+        ...
+
+
+class Answer(Protocol):
     """One answer while it arrives. A failure is kept, not raised, so that what came before it is not lost."""
 
     failure: UpstreamError | None
@@ -37,15 +46,15 @@ class ChatAnswer(Protocol):
 class StreamedAnswer:
     """An answer as server-sent events; `[DONE]` is welcome and not needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.failure: UpstreamError | None = None
         self.done = False
         self._events = SseLines()
-        self._chunks = ChatChunks()
+        self._reader = reader
 
     @property
     def finished(self) -> bool:
-        return self._chunks.finished
+        return self._reader.finished
 
     def feed(self, received: bytes) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -54,7 +63,7 @@ class StreamedAnswer:
                 if payload == DONE:
                     self._close()
                     break
-                chunks.extend(self._chunks.read(parse_json(payload)))
+                chunks.extend(self._reader.read(parse_json(payload)))
         except UpstreamError as error:
             self.done = True
             self.failure = None if self.finished else error
@@ -74,11 +83,15 @@ class StreamedAnswer:
 class WholeAnswer:
     """An answer as one JSON object, from a server that does not stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.failure: UpstreamError | None = None
         self.done = False
-        self.finished = False
+        self._reader = reader
         self._body = bytearray()
+
+    @property
+    def finished(self) -> bool:
+        return self._reader.finished
 
     def feed(self, received: bytes) -> list[Chunk]:
         self._body += received
@@ -88,20 +101,10 @@ class WholeAnswer:
 
     def end(self) -> list[Chunk]:
         self.done = True
-        answer = ChatChunks()
         try:
-            chunks = answer.read(parse_json(bytes(self._body)))
+            chunks = self._reader.read(parse_json(bytes(self._body)))
         except UpstreamError as error:
             self.failure = error
             return []
-        self.finished = answer.finished
-        self.failure = None if answer.finished else failures.garbage()
+        self.failure = None if self.finished else failures.garbage()
         return chunks
-
-
-def parse_json(payload: bytes) -> Any:
-    """A JSON value; raises UpstreamError, whose text does not repeat the bytes."""
-    try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        raise failures.garbage() from None
