@@ -1,7 +1,7 @@
 """Connections: one `Database` per process, with a bounded pool and two kinds of transactions."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from sqlalchemy import Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from shared.store import sqlite
+
 POOL_WAIT_SECONDS = 5
-_SQLITE_BUSY_SECONDS = 5
 _IDLE_TRANSACTION_SECONDS = 5
 _READ_ONLY = "25006"
 
@@ -33,18 +34,22 @@ class Database:
 
     def __init__(self, url: str, pool_size: int = 15) -> None:
         self.engine = _create_engine(url, pool_size)
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        server = _is_server(self.engine.name)
+        self._turn_to_write = nullcontext if server else sqlite.WriterQueue().turn
+        self._reads = self.engine.execution_options(
+            **{"isolation_level": "AUTOCOMMIT"} if server else {sqlite.READS: True}
+        )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for statements that each stand alone."""
-        with self._autocommit.connect() as connection:
+        with self._reads.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed at the end of the block. On SQLite it holds the write lock from its start."""
-        with self.engine.begin() as connection:
+        with self._turn_to_write(), self.engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -78,8 +83,8 @@ def _create_engine(url: str, pool_size: int) -> Engine:
     event.listen(engine, "handle_error", _drop_details)
     if not _is_server(parsed.drivername):
         Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "connect", sqlite.prepare)
+        event.listen(engine, "begin", sqlite.begin)
     else:
         event.listen(engine, "connect", _prepare_postgres)
     return engine
@@ -96,25 +101,7 @@ def _drop_details(context: ExceptionContext) -> None:
             error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        "secure_delete=ON",
-        f"busy_timeout={_SQLITE_BUSY_SECONDS * 1000}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
 def _prepare_postgres(connection: Any, _record: object) -> None:
     # A process frozen inside a transaction would hold its row locks for ever.
     connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_TRANSACTION_SECONDS}s'")
     connection.commit()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # Taking the write lock first means that two writers wait for each other instead of failing half-way.
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")

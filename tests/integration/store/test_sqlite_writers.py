@@ -1,0 +1,68 @@
+"""Writers of a SQLite file wait for each other without holding up anybody else."""
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from shared.store import sqlite
+from shared.store.engine import Database, is_outage
+
+WRITERS = 8
+DEADLINE_SECONDS = 20
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "turns.sqlite"
+
+
+@pytest.fixture
+def database(file: Path) -> Iterator[Database]:
+    """Fewer connections than writers."""
+    database = Database(f"sqlite:///{file}", pool_size=2)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE turn (number INTEGER)"))
+    yield database
+    database.close()
+
+
+def insert(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO turn VALUES (1)"))
+
+
+def count(database: Database) -> int:
+    with database.read() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM turn")).scalar_one())
+
+
+def test_writers_that_wait_hold_up_no_reader(database: Database, file: Path) -> None:
+    """Another process holds the lock; of the eight that want it, one at most has a connection."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as other, ThreadPoolExecutor(WRITERS) as threads:
+        other.execute("BEGIN IMMEDIATE")
+        writes: list[Future[None]] = [threads.submit(insert, database) for _ in range(WRITERS)]
+        reads = [count(database) for _ in range(100)]
+        other.execute("COMMIT")
+        wait_for(writes, DEADLINE_SECONDS)
+    assert reads == [0] * 100
+    assert all(write.exception() is None for write in writes)
+    assert count(database) == WRITERS
+
+
+def test_a_lock_that_is_never_let_go_is_an_outage(
+    database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process frozen in the middle of a transaction: for the first writer, and for the ones behind it."""
+    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.05)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other, ThreadPoolExecutor(WRITERS) as threads:
+        other.execute("BEGIN IMMEDIATE")
+        errors = [write.exception(DEADLINE_SECONDS) for write in [threads.submit(insert, database) for _ in range(2)]]
+    assert all(error is not None and is_outage(error) for error in errors)
+    insert(database)
+    assert count(database) == 1
