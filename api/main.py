@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api import conversation_items, conversations, errors, events, health, responses
+from api import conversation_items, conversations, errors, events, health, openapi, responses
 from api.request_context import RequestContext
 from api.runtime import ApiRuntime
 from shared.logging import configure_logging
@@ -35,6 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(conversations.router)
     app.include_router(conversation_items.router)
     app.include_router(health.router)
+    openapi.install(app)
     return app
 
 

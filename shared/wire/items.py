@@ -128,14 +128,14 @@ class CustomToolCallOutput(Open):
 class ItemReference(Open):
     """An item the caller has stored already, by its id."""
 
-    type: Literal["item_reference"]
+    type: Literal["item_reference"] = "item_reference"
     id: ItemId
 
 
 class StoredMessage(Open):
     """A message as a conversation may hold it, parts of any type included."""
 
-    type: Literal["message"]
+    type: Literal["message"] = "message"
     id: ItemId | None = None
     role: Literal["unknown", "user", "assistant", "system", "critic", "discriminator", "developer", "tool"]
     content: LongText | list[dict[str, Any]]

@@ -1,6 +1,8 @@
 """The Response object and the events of its stream."""
 
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any, Final, NotRequired
+
+from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on
 
 from shared.wire.items import Item
 

@@ -3,6 +3,7 @@
 from openai.types.responses import Response
 
 from shared.core.turn_status import TERMINAL
+from shared.wire import answers
 from shared.wire.response import ResponseBody
 
 NEVER_NULL = {
@@ -45,7 +46,7 @@ OURS = {"turnstone"}
 
 
 def assert_shape(body: ResponseBody) -> None:
-    """Every key is there, those that some client wants non-null have a value, and the SDK's own model agrees."""
+    """Every key is there, those that some client wants non-null have a value; the SDK and our own document agree."""
     assert set(body) - {"user"} == NEVER_NULL | MAY_BE_NULL | OURS
     assert not [key for key in NEVER_NULL if body[key] is None]
     assert body.get("user", "") is not None, "left out when unset: the published schema has no null for it"
@@ -55,6 +56,7 @@ def assert_shape(body: ResponseBody) -> None:
     assert (body["completed_at"] is not None) is (body["status"] == "completed")
     through_the_sdk = Response.model_validate(body, strict=True)
     assert through_the_sdk.to_dict(mode="json") == body
+    answers.Response.model_validate(body)
 
 
 def assert_ended(body: ResponseBody) -> None:

@@ -1,0 +1,85 @@
+"""What each route takes and answers, for the OpenAPI document; a test sees that no route is missing here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from shared.wire import answers, requests
+
+Shape = type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route: its JSON answer (None: text), its body, and the errors that these and its path do not imply.
+
+    `parameters`: those that its function does not name.
+    """
+
+    answer: Shape | None
+    body: Shape | None = None
+    body_required: bool = True
+    streams: bool = False
+    errors: tuple[int, ...] = ()
+    without_envelope: Mapping[int, Shape] = field(default_factory=dict)
+    parameters: tuple[dict[str, Any], ...] = ()
+
+    def statuses(self, path: str) -> set[int]:
+        """The errors that the route may answer."""
+        implied = {400, 500, 503} | ({404} if "{" in path else set()) | ({413} if self.body else set())
+        return implied | ({429} if self.streams else set()) | set(self.errors)
+
+
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A repeat within a day joins what the first request made.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The number of the last event that was read.",
+    "schema": {"type": "string"},
+}
+METADATA = {
+    "name": "metadata",
+    "in": "query",
+    "style": "deepObject",
+    "description": "Only what carries these: `metadata[key]=value`.",
+    "schema": {"type": "object", "maxProperties": 16, "additionalProperties": {"type": "string"}},
+}
+
+OPERATIONS = {
+    "POST /v1/responses": Operation(
+        answers.Response, requests.CreateResponse, streams=True, errors=(404, 422), parameters=(IDEMPOTENCY_KEY,)
+    ),
+    "GET /v1/responses": Operation(answers.ResponsePage, parameters=(METADATA,)),
+    "GET /v1/responses/{response_id}": Operation(answers.Response, streams=True),
+    "DELETE /v1/responses/{response_id}": Operation(answers.DeletedResponse),
+    "POST /v1/responses/{response_id}/cancel": Operation(answers.Response),
+    "GET /v1/responses/{response_id}/input_items": Operation(answers.ItemPage),
+    "GET /v1/responses/{response_id}/events": Operation(None, streams=True, parameters=(LAST_EVENT_ID,)),
+    "POST /v1/responses/{response_id}/events/token": Operation(answers.EventsToken),
+    "POST /v1/conversations": Operation(
+        answers.Conversation,
+        requests.CreateConversation,
+        body_required=False,
+        errors=(404, 422),
+        parameters=(IDEMPOTENCY_KEY,),
+    ),
+    "GET /v1/conversations": Operation(answers.ConversationPage, parameters=(METADATA,)),
+    "GET /v1/conversations/{conversation_id}": Operation(answers.Conversation),
+    "POST /v1/conversations/{conversation_id}": Operation(answers.Conversation, requests.UpdateConversation),
+    "DELETE /v1/conversations/{conversation_id}": Operation(answers.DeletedConversation),
+    "POST /v1/conversations/{conversation_id}/items": Operation(answers.ItemPage, requests.AddItems),
+    "GET /v1/conversations/{conversation_id}/items": Operation(answers.ItemPage),
+    "GET /v1/conversations/{conversation_id}/items/{item_id}": Operation(answers.ListedItem),
+    "DELETE /v1/conversations/{conversation_id}/items/{item_id}": Operation(answers.Conversation),
+    "GET /v1/models": Operation(answers.ModelList, errors=(502,)),
+    "GET /healthz": Operation(answers.Health),
+    "GET /readyz": Operation(answers.Readiness, without_envelope={503: answers.Readiness}),
+    "GET /metrics": Operation(None),
+}

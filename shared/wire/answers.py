@@ -1,0 +1,292 @@
+"""What the API answers, as types: for its OpenAPI document and for the tests that hold real answers against them.
+
+Nothing is validated by these while a request is served; the renderers make plain dictionaries.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.wire.items import ItemStatus, Open, ReasoningText, SummaryText
+from shared.wire.requests import Metadata
+
+
+class Answer(BaseModel):
+    """A shape in which every key is named here."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ErrorBody(Answer):
+    """What was wrong: `param` names the field, `code` the case."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorEnvelope(Answer):
+    """The one shape of every refusal."""
+
+    error: ErrorBody
+
+
+class ResponseError(Answer):
+    """Why a turn failed."""
+
+    code: Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]
+    message: str
+
+
+class IncompleteDetails(Answer):
+    """Why an answer is not whole."""
+
+    reason: Literal["max_output_tokens", "content_filter"]
+
+
+class InputTokensDetails(Answer):
+    """Of the tokens that were read."""
+
+    cached_tokens: int
+    cache_write_tokens: int
+
+
+class OutputTokensDetails(Answer):
+    """Of the tokens that were written."""
+
+    reasoning_tokens: int
+
+
+class Usage(Answer):
+    """Tokens as the upstream counts them."""
+
+    input_tokens: int
+    input_tokens_details: InputTokensDetails
+    output_tokens: int
+    output_tokens_details: OutputTokensDetails
+    total_tokens: int
+
+
+class TopLogprob(Answer):
+    """A token that could have been here."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class Logprob(TopLogprob):
+    """How likely a token was, and which others were."""
+
+    top_logprobs: list[TopLogprob]
+
+
+class OutputText(Answer):
+    """Text of the model."""
+
+    type: Literal["output_text"]
+    text: str
+    annotations: list[dict[str, Any]]
+    logprobs: list[Logprob]
+
+
+class OutputRefusal(Answer):
+    """What the model says instead of answering."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+class OutputMessage(Answer):
+    """The model's message."""
+
+    type: Literal["message"]
+    id: str
+    role: Literal["assistant"]
+    status: ItemStatus
+    content: list[OutputText | OutputRefusal]
+
+
+class OutputFunctionCall(Answer):
+    """A call of one of the caller's functions."""
+
+    type: Literal["function_call"]
+    id: str
+    call_id: str
+    name: str
+    arguments: str
+    status: ItemStatus
+
+
+class OutputReasoning(Answer):
+    """What the model thought before it spoke."""
+
+    type: Literal["reasoning"]
+    id: str
+    summary: list[SummaryText]
+    content: list[ReasoningText]
+    status: ItemStatus
+
+
+OutputItem = OutputMessage | OutputFunctionCall | OutputReasoning
+
+
+class TextSettings(Answer):
+    """How the answer's text was asked to be."""
+
+    format: dict[str, Any]
+    verbosity: Literal["low", "medium", "high"]
+
+
+class ConversationId(Answer):
+    """The conversation a turn belongs to."""
+
+    id: str
+
+
+class TurnFacts(Answer):
+    """What this server says beyond the published API. `queue_position`: how many turns are before a waiting one."""
+
+    ignored: list[str]
+    attempts: int = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+    queue_position: int = 0
+
+
+class Response(Answer):
+    """A turn as it stands; `user` is left out when unset, every other key is there."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    completed_at: int | None
+    status: Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+    background: bool
+    store: bool
+    error: ResponseError | None
+    incomplete_details: IncompleteDetails | None
+    model: str
+    previous_response_id: str | None
+    conversation: ConversationId | None
+    instructions: str | None
+    output: list[OutputItem]
+    tools: list[dict[str, Any]]
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any]
+    truncation: Literal["auto", "disabled"]
+    parallel_tool_calls: bool
+    text: TextSettings
+    temperature: float
+    top_p: float
+    presence_penalty: float
+    frequency_penalty: float
+    top_logprobs: int
+    reasoning: dict[str, Any]
+    service_tier: Literal["default", "flex", "priority"]
+    metadata: Metadata
+    max_output_tokens: int | None
+    max_tool_calls: int | None
+    safety_identifier: str | None
+    prompt_cache_key: str | None
+    usage: Usage | None
+    user: str = ""
+    turnstone: TurnFacts
+
+
+class DeletedResponse(Answer):
+    """A response that was erased."""
+
+    id: str
+    object: Literal["response"]
+    deleted: Literal[True]
+
+
+class EventsToken(Answer):
+    """A token that opens one response's events."""
+
+    object: Literal["response.events_token"]
+    token: str
+    expires_at: int
+
+
+class Page(Answer):
+    """A page of a listing; `last_id` is where the next one goes on."""
+
+    object: Literal["list"]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class ResponsePage(Page):
+    """Responses."""
+
+    data: list[Response]
+
+
+class ListedItem(Open):
+    """An item as it was brought or made."""
+
+    type: str
+    id: str
+    status: str
+
+
+class ItemPage(Page):
+    """Items."""
+
+    data: list[ListedItem]
+
+
+class Conversation(Answer):
+    """A conversation, without its items."""
+
+    id: str
+    object: Literal["conversation"]
+    created_at: int
+    metadata: Metadata
+
+
+class ConversationPage(Page):
+    """Conversations."""
+
+    data: list[Conversation]
+
+
+class DeletedConversation(Answer):
+    """A conversation that was deleted."""
+
+    id: str
+    object: Literal["conversation.deleted"]
+    deleted: Literal[True]
+
+
+class Model(Open):
+    """A model; what else its upstream says of it is passed on."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(Answer):
+    """The models that can be asked."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
+class Health(Answer):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Answer):
+    """Whether turns can be accepted, and what answers."""
+
+    status: Literal["ok", "unavailable", "stopping"]
+    database: bool
+    redis: bool
