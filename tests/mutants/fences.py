@@ -213,9 +213,9 @@ FENCES = (
     Safeguard(
         "writers on SQLite wait for each other",
         "Q2",
-        "shared/store/engine.py",
-        '"BEGIN IMMEDIATE"',
-        '"BEGIN DEFERRED"',
+        "shared/store/sqlite.py",
+        'raw.execute("BEGIN IMMEDIATE")',
+        'raw.execute("BEGIN DEFERRED")',
         (
             "tests/integration/store/test_conversation_order.py::test_a_cancel_of_a_waiting_turn_and_the_end_of_the_one_before_strand_nobody",
         ),
