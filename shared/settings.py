@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         pattern=r"^https?://",
         description="Chat Completions server, with `/v1`. Unset: `turnstone up` starts a demo upstream.",
     )
+    upstreams_file: Path | None = Field(
+        None, description="TOML file of several upstreams, see `ops/upstreams.example.toml`; instead of the base URL."
+    )
     upstream_api_key: SecretStr | None = Field(None, description="Sent to the upstream as a bearer token.")
     upstream_connect_seconds: Seconds = Field(10, description="Longest wait for a connection to the upstream.")
     upstream_first_byte_seconds: Seconds = Field(120, description="Longest wait for the first streamed byte.")
@@ -137,6 +140,11 @@ class Settings(BaseSettings):
     def broker(self) -> str:
         """The Celery broker's URL: the Redis URL unless another is set."""
         return self.broker_url.get_secret_value() if self.broker_url else self.redis
+
+
+def secret_from_environment(name: str) -> SecretStr | None:
+    """The value of a variable that another setting names; None when it is unset or empty."""
+    return SecretStr(os.environ[name]) if os.environ.get(name) else None
 
 
 def load_settings() -> Settings:

@@ -1,7 +1,8 @@
 """Calling an upstream from a sync test: the client under test, and what a caller of it got."""
 
 import asyncio
-from collections.abc import Coroutine
+import json
+from collections.abc import Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -9,6 +10,7 @@ from shared.core.chunks import Chunk
 from shared.errors import UpstreamError
 from shared.upstream.base import Upstream
 from shared.upstream.chat_completions import ChatCompletions
+from shared.upstream.registry import Upstreams
 from shared.wire.items import Item
 from tests.scripted_upstream import ScriptedUpstream
 
@@ -21,7 +23,7 @@ def client(server: ScriptedUpstream, **options: Any) -> ChatCompletions:
 def asking(text: str, **request: Any) -> tuple[dict[str, Any], list[Item]]:
     """A turn's request and items: one user message of this text."""
     message: Item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
-    return {"model": "m", **request}, [message]
+    return {"model": "m"} | request, [message]
 
 
 class Outcome:
@@ -36,12 +38,24 @@ class Outcome:
         return [chunk for batch in self.batches for chunk in batch]
 
 
-def run(upstream: Upstream, asked: tuple[dict[str, Any], list[Item]]) -> Outcome:
+def text_of_file(table: Mapping[str, Any]) -> str:
+    """One `[[upstream]]` of an upstreams file: JSON values are TOML's as well, but for objects."""
+
+    def value(of: Any) -> str:
+        if isinstance(of, Mapping):
+            return "{" + ", ".join(f"{json.dumps(key)} = {value(one)}" for key, one in of.items()) + "}"
+        return json.dumps(of)
+
+    return "\n".join(["[[upstream]]", *(f"{key} = {value(one)}" for key, one in table.items()), ""])
+
+
+def run(upstream: Upstream | Upstreams, asked: tuple[dict[str, Any], list[Item]]) -> Outcome:
     outcome = Outcome()
+    way = upstream.of(asked[0]["model"]) if isinstance(upstream, Upstreams) else upstream
 
     async def collect() -> None:
         try:
-            async with aclosing(upstream.stream(*asked)) as batches:
+            async with aclosing(way.stream(*asked)) as batches:
                 async for batch in batches:
                     outcome.batches.append(batch)
         except UpstreamError as error:
@@ -53,7 +67,7 @@ def run(upstream: Upstream, asked: tuple[dict[str, Any], list[Item]]) -> Outcome
     return outcome
 
 
-def with_closing(upstream: Upstream, work: Coroutine[Any, Any, Any]) -> Any:
+def with_closing(upstream: Upstream | Upstreams, work: Coroutine[Any, Any, Any]) -> Any:
     async def guarded() -> Any:
         try:
             return await work

@@ -16,7 +16,7 @@ from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.errors import InvalidRequest, TurnstoneError, UpstreamError
 from shared.turns.ending import turn_facts
-from shared.upstream.base import Upstream
+from shared.upstream.route import Route
 from shared.wire.items import Item
 from shared.wire.response import Event
 from workers.publisher import Publisher, TurnLog
@@ -51,7 +51,7 @@ class Attempt:
         """Say that the turn runs: the first events of its log, whatever comes of it."""
         self._publisher.append(self.log, [sse_frame.encode(event) for event in lifecycle_events(self.turn)])
 
-    async def run(self, upstream: Upstream, context: Context, longest_seconds: float) -> Outcome:
+    async def run(self, upstream: Route, context: Context, longest_seconds: float) -> Outcome:
         """Stream the upstream's answer; its failures are outcomes. Raises TurnLost."""
         if self._lost:
             raise TurnLost
@@ -81,7 +81,7 @@ class Attempt:
         await self._publisher.flushed(self.log, seconds)
         self._publisher.drop(self.log)
 
-    async def _stream(self, upstream: Upstream, context: Context) -> None:
+    async def _stream(self, upstream: Route, context: Context) -> None:
         """Ask the upstream; with `truncation=auto`, again with fewer old items as long as they are too many."""
         while True:
             try:
@@ -98,7 +98,7 @@ class Attempt:
         unsaid = self.assembly.fold.next_output_index == 0
         return error.overflow and unsaid and bool(self.turn.request.get("truncation") == "auto")
 
-    async def _ask(self, upstream: Upstream, items: Sequence[Item]) -> None:
+    async def _ask(self, upstream: Route, items: Sequence[Item]) -> None:
         started = not self.turn.logged
         async with aclosing(upstream.stream(self.turn.request, items)) as answer:
             async for chunks in answer:

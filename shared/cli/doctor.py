@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from shared.cli import embedded_valkey
+from shared.errors import UpstreamError
 from shared.settings import PREFIX, Settings, SettingsError
 
 _NAME_WIDTH = 9
@@ -114,7 +115,7 @@ def _workers(settings: Settings) -> str:
 
 
 def _upstream(settings: Settings) -> str:
-    if settings.upstream_base_url is None:
+    if settings.upstream_base_url is None and settings.upstreams_file is None:
         return f"none configured; `turnstone up` uses its demonstration until {PREFIX}UPSTREAM_BASE_URL is set"
     return asyncio.run(_models(settings))
 
@@ -124,10 +125,17 @@ async def _models(settings: Settings) -> str:
 
     upstreams = registry.Upstreams(settings)
     try:
-        names = [str(model["id"]) for model in await upstreams.models()]
-        return f"{settings.upstream_base_url} serves {', '.join(names[:5]) or 'no model'}"
+        served = await upstreams.served()
     finally:
         await upstreams.close()
+    lines = [f"{name} {_served(models)}" for name, models in served.items()]
+    if any(isinstance(models, UpstreamError) for models in served.values()):
+        raise Trouble("; ".join(lines), f"check {settings.upstreams_file or PREFIX + 'UPSTREAM_BASE_URL'} and its keys")
+    return "; ".join(lines)
+
+
+def _served(models: list[str] | UpstreamError) -> str:
+    return f"fails: {models}" if isinstance(models, UpstreamError) else f"serves {', '.join(models[:5]) or 'no model'}"
 
 
 CHECKS: tuple[tuple[str, Callable[[Settings], str], str], ...] = (

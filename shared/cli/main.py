@@ -11,6 +11,7 @@ import typer
 from shared.cli import commands, demo, doctor, up
 from shared.cli.errors import CommandError
 from shared.settings import Settings, SettingsError, load_settings
+from shared.upstream import upstreams_file
 
 app = typer.Typer(
     help="A self-hosted, OpenAI-compatible Responses API. Settings come from TURNSTONE_… in the environment.",
@@ -31,14 +32,14 @@ Flower = Annotated[bool, typer.Option("--flower", help=f"Also start Flower on 12
 def up_command(host: Host = None, port: Port = None, data_dir: DataDir = None, flower: Flower = False) -> None:
     """Start everything: API, workers, and an embedded Valkey and a demo upstream where none is configured."""
     with _clear_errors():
-        up.run(_settings(host=host, port=port, data_dir=data_dir), flower=flower)
+        up.run(_to_serve(host=host, port=port, data_dir=data_dir), flower=flower)
 
 
 @app.command()
 def api(host: Host = None, port: Port = None) -> None:
     """Run one API process."""
     with _clear_errors():
-        settings = _settings(host=host, port=port)
+        settings = _to_serve(host=host, port=port)
         command = commands.api_command("--host", settings.host, "--port", str(settings.port))
         commands.become(command, commands.environment(settings))
 
@@ -48,7 +49,7 @@ def worker(name: Name = None, events: Events = False) -> None:
     """Run one Celery worker process."""
     with _clear_errors():
         command = commands.worker_command(name or f"worker-{os.getpid()}", events=events)
-        commands.become(command, commands.environment(_settings()))
+        commands.become(command, commands.environment(_to_serve()))
 
 
 @app.command()
@@ -89,6 +90,14 @@ def demo_command(
 
 def _settings(**flags: object) -> Settings:
     return load_settings().model_copy(update={name: value for name, value in flags.items() if value is not None})
+
+
+def _to_serve(**flags: object) -> Settings:
+    """The settings of a process that calls upstreams: what is wrong with their file is told now, and clearly."""
+    settings = _settings(**flags)
+    if settings.upstreams_file is not None:
+        upstreams_file.tables(settings)
+    return settings
 
 
 @contextmanager

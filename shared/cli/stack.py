@@ -33,7 +33,7 @@ def build(settings: Settings, *, listener_fd: int, flower: bool = False) -> Stac
     stack = Stack(settings)
     if settings.redis_url is None:
         _add_valkey(stack, settings.data_dir / "valkey")
-    if settings.upstream_base_url is None:
+    if settings.upstream_base_url is None and settings.upstreams_file is None:
         _add_demo_upstream(stack)
     _add_workers(stack, flower=flower)
     _add_api(stack, listener_fd)

@@ -4,12 +4,13 @@ import asyncio
 import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from typing import Any, ClassVar, Final
 
 import aiohttp
 import orjson
 import structlog
+from multidict import CIMultiDict
 
 from shared.core.chunks import Chunk
 from shared.core.retry import retry_delay
@@ -29,7 +30,10 @@ log = structlog.get_logger()
 
 
 class HttpUpstream(ABC):
-    """One model server; `base_url` includes `/v1`. Belongs to the event loop that first uses it."""
+    """One model server; `base_url` includes `/v1`. Belongs to the event loop that first uses it.
+
+    `max_concurrent` bounds its calls from this process; those beyond it wait, for no longer than their turns may run.
+    """
 
     kind: ClassVar[Kind]
     path: ClassVar[str]
@@ -47,13 +51,17 @@ class HttpUpstream(ABC):
         *,
         base_url: str,
         api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
         connect_seconds: float,
         first_byte_seconds: float,
         idle_seconds: float,
         attempts: int,
+        max_concurrent: int | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {api_key.strip()}"} if api_key else {}
+        self._headers = CIMultiDict({"Authorization": f"Bearer {api_key.strip()}"} if api_key else {})
+        self._headers.update(headers or {})
+        self._free = asyncio.Semaphore(max_concurrent) if max_concurrent else nullcontext()
         self._connect_seconds = connect_seconds
         self._first_byte_seconds = first_byte_seconds
         self._idle_seconds = idle_seconds
@@ -67,7 +75,7 @@ class HttpUpstream(ABC):
         while True:
             begun = False
             try:
-                async with aclosing(self._call(payload)) as batches:
+                async with self._free, aclosing(self._call(payload)) as batches:
                     async for batch in batches:
                         begun = True
                         yield batch
@@ -132,7 +140,8 @@ class HttpUpstream(ABC):
             raise failures.silent() from None
 
     async def _post(self, payload: bytes) -> aiohttp.ClientResponse:
-        headers = {**self._headers, "Content-Type": "application/json", "Accept": "text/event-stream"}
+        headers = self._headers.copy()
+        headers.update({"Content-Type": "application/json", "Accept": "text/event-stream"})
         url = f"{self._base_url}/{self.path}"
         return await self._http().post(url, data=payload, headers=headers, allow_redirects=False)
 

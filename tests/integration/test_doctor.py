@@ -10,6 +10,8 @@ from typer.testing import CliRunner, Result
 
 from shared.cli.embedded_valkey import EmbeddedValkey
 from shared.cli.main import app
+from tests.scripted_upstream import ScriptedUpstream
+from tests.upstream_calls import text_of_file
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +73,20 @@ def test_a_part_that_raises_leaves_the_others_standing(valkey: EmbeddedValkey, m
     assert [name for name in findings if findings[name].startswith("ok")] == ["redis", "broker"]
     assert "TURNSTONE_DATABASE_URL" in findings["database"]
     assert "s3cret" not in result.output
+
+
+def test_each_upstream_of_the_file_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with ScriptedUpstream() as server:
+        tables = [{"name": "well", "base_url": server.base_url}, {"name": "away", "base_url": "http://127.0.0.1:1/v1"}]
+        (tmp_path / "upstreams.toml").write_text("".join(map(text_of_file, tables)))
+        monkeypatch.setenv("TURNSTONE_UPSTREAMS_FILE", str(tmp_path / "upstreams.toml"))
+        _, findings = doctor()
+    assert findings["upstream"].startswith("BAD")
+    assert "well serves scripted; away fails: The upstream model server could not be reached." in findings["upstream"]
+
+
+def test_a_bad_upstreams_file_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "upstreams.toml").write_text("[[upstream]]\nname = 'local'\n")
+    monkeypatch.setenv("TURNSTONE_UPSTREAMS_FILE", str(tmp_path / "upstreams.toml"))
+    _, findings = doctor()
+    assert "upstream 'local': base_url: Field required" in findings["upstream"]

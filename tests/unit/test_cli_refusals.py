@@ -37,6 +37,18 @@ def test_a_bad_value_is_named_without_being_repeated(monkeypatch: pytest.MonkeyP
     assert "s3cret" not in result.output
 
 
+@pytest.mark.parametrize("command", ["up", "api", "worker"])
+def test_a_bad_upstreams_file_stops_whoever_would_call_upstreams(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "upstreams.toml").write_text("[[upstream]]\nname = 'local'\nbase_url = 's3cret'\n")
+    monkeypatch.setenv("TURNSTONE_UPSTREAMS_FILE", "upstreams.toml")
+    result = CliRunner().invoke(app, [command])
+    assert result.exit_code == 2
+    assert "upstreams.toml: upstream 'local': base_url" in result.stderr
+    assert "s3cret" not in result.output
+
+
 def test_a_second_up_on_the_same_data_directory_names_the_directory_and_the_holder(tmp_path: Path) -> None:
     with locked(tmp_path / "data"):
         result = CliRunner().invoke(app, ["up", "--data-dir", str(tmp_path / "data")])

@@ -1,0 +1,58 @@
+"""A model's way: its upstream, and those that stand in for it before the first token."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from shared.core.chunks import Chunk
+from shared.errors import UpstreamError
+from shared.upstream.base import Kind, Upstream
+from shared.wire.items import Item
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An upstream, and what it calls the model."""
+
+    name: str
+    upstream: Upstream
+    model: str
+
+    def stream(self, request: Mapping[str, Any], items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
+        """Have it answer, under its own name for the model."""
+        return self.upstream.stream({**request, "model": self.model}, items)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The ways of one model, the first one first. All are of one kind, so that any can take what one was asked."""
+
+    ways: Sequence[Way]
+
+    @property
+    def kind(self) -> Kind:
+        """What its upstreams speak."""
+        return self.ways[0].upstream.kind
+
+    def stream(self, request: Mapping[str, Any], items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
+        """As `Upstream.stream`; with a single way there is nothing between it and the caller."""
+        return self._try_each(request, items) if len(self.ways) > 1 else self.ways[0].stream(request, items)
+
+    async def _try_each(self, request: Mapping[str, Any], items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
+        for way, following in zip(self.ways, [*self.ways[1:], None], strict=True):
+            begun = False
+            try:
+                async with aclosing(way.stream(request, items)) as batches:
+                    async for batch in batches:
+                        begun = True
+                        yield batch
+                return
+            except UpstreamError as error:
+                if following is None or begun or error.code == "invalid_prompt":  # the next would say the same of it
+                    raise
+                log.warning("upstream_fallback", upstream=way.name, to=following.name, reason=error.message)
