@@ -3,19 +3,19 @@
 from typing import Annotated
 
 from fastapi import Depends
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from api.auth import owner_of
 from api.runtime import ApiRuntime
 
 
 # Async on purpose: a plain function would cost each request a hop to a thread.
-async def _runtime(request: Request) -> ApiRuntime:
+async def _runtime(request: HTTPConnection) -> ApiRuntime:
     runtime: ApiRuntime = request.app.state.runtime
     return runtime
 
 
-async def _owner(request: Request) -> str:
+async def _owner(request: HTTPConnection) -> str:
     return owner_of(request)
 
 

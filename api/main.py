@@ -6,7 +6,17 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api import conversation_items, conversations, errors, events, health, openapi, responses
+from api import (
+    conversation_items,
+    conversations,
+    errors,
+    events,
+    health,
+    openapi,
+    responses,
+    websocket,
+    websocket_protocol,
+)
 from api.request_context import RequestContext
 from api.runtime import ApiRuntime
 from shared.logging import configure_logging
@@ -19,18 +29,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logging(settings)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, object], None]:
         runtime = app.state.runtime = ApiRuntime(settings)
         await runtime.start()
-        yield
+        # Twice as much, so that one a little too large is answered and not cut off.
+        yield {websocket_protocol.MOST_BYTES: 2 * settings.max_body_bytes}
         await runtime.close()
 
     app = FastAPI(title="Turnstone", lifespan=lifespan, redirect_slashes=False)
     app.add_middleware(RequestContext)
-    if settings.cors_origins:
-        _allow_origins(app, settings.cors_origins.split(","))
+    if settings.allowed_origins:
+        _allow_origins(app, settings.allowed_origins)
     errors.install(app)
     app.include_router(responses.router)
+    app.include_router(websocket.router)
     app.include_router(events.router)
     app.include_router(conversations.router)
     app.include_router(conversation_items.router)
@@ -42,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _allow_origins(app: FastAPI, origins: list[str]) -> None:
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=[origin.strip() for origin in origins],
+        allow_origins=origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=["x-request-id", "openai-poll-after-ms", "retry-after"],

@@ -1,4 +1,4 @@
-"""Around every request: an id in the answer and the logs, and an envelope for whatever nothing else caught."""
+"""Around every request and WebSocket: an id in the answer and the logs, an envelope for what nothing else caught."""
 
 import structlog
 from starlette.datastructures import MutableHeaders, QueryParams
@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import errors
 from shared import ids
 from shared.errors import InvalidRequest, NotFound
+
+_STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
 class RequestContext:
@@ -17,7 +19,7 @@ class RequestContext:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         request_id = ids.new_request_id()
@@ -25,7 +27,7 @@ class RequestContext:
 
         async def send_with_id(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 started = True
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +18,8 @@ from shared.store.engine import Connection
 _RECONNECT_MS = 1000
 _LARGEST = 2**31 - 1
 
+Piece = TypeVar("Piece")
+
 
 def created(runtime: ApiRuntime, turn: Turn, slot: Slot, *, keyed: bool, waits: bool) -> Response:
     """The stream of a turn just stored. A background turn runs on without its client, a `keyed` one for a while.
@@ -26,7 +29,7 @@ def created(runtime: ApiRuntime, turn: Turn, slot: Slot, *, keyed: bool, waits: 
     pieces = sse.plain(runtime.reader(turn, -1).batches())
     if turn.background:
         return sse.EventStreamResponse(pieces, slot, until=runtime.stopping)
-    watched = _giving_up(runtime, turn, pieces, waits)
+    watched = giving_up(runtime, turn, pieces, waits=waits)
     if keyed:
         return sse.EventStreamResponse(_attached(runtime, turn, watched), slot)
     return sse.EventStreamResponse(watched, slot, on_disconnect=lambda: foreground.cancel(runtime, turn))
@@ -85,9 +88,9 @@ def _observed(connection: Connection, owner: str, response_id: str) -> Turn | No
     return stored.turn if stored else None
 
 
-async def _giving_up(
-    runtime: ApiRuntime, turn: Turn, pieces: AsyncGenerator[bytes, None], waits: bool
-) -> AsyncGenerator[bytes, None]:
+async def giving_up(
+    runtime: ApiRuntime, turn: Turn, pieces: AsyncGenerator[Piece, None], *, waits: bool
+) -> AsyncGenerator[Piece, None]:
     """The same pieces, with an end for turns that no worker claims in time."""
     giving_up = asyncio.create_task(foreground.give_up_unclaimed(runtime, turn, waits=waits))
     try:

@@ -44,15 +44,13 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
     slot = runtime.streams.take(owner) if turn.stream else None
     subscription = None if turn.logged else await _listen(runtime, turn)
     try:
-        placed = await runtime.write(creation.store, owner)
+        placed = await turn_creation.place(runtime, creation)
     except BaseException:
         await _let_go(runtime, subscription, slot)
         raise
     if placed.repeated:
         await _let_go(runtime, subscription, slot)
         return await _repeat(request, runtime, owner, placed.response_id)
-    if placed.dispatchable:
-        runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
     waits = not placed.dispatchable
     if subscription:
         return await foreground.answer(runtime, request, turn, subscription, keyed=keyed, waits=waits)

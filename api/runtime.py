@@ -13,6 +13,7 @@ import structlog
 from api import drain
 from api.event_reader import EventReader, Sources
 from api.event_tokens import EventTokens
+from api.held_turns import HELD_SECONDS, HeldTurns
 from api.idempotency import COMES_BACK_SECONDS
 from api.row_watch import RowWatch
 from api.stream_limits import StreamLimits
@@ -64,6 +65,7 @@ class ApiRuntime:
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self.upstreams = Upstreams(settings)
         self.watch = RowWatch(self._look)
+        self.held = HeldTurns(self._keep)
         self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
         self.event_tokens = EventTokens.of(settings)
         self.stopping = drain.stop_event()
@@ -78,6 +80,7 @@ class ApiRuntime:
         self._services = [
             asyncio.create_task(self.watch.run(), name="row-watch"),
             asyncio.create_task(self._beat(), name="beat"),
+            asyncio.create_task(self.held.run(), name="held-turns"),
         ]
 
     async def close(self) -> None:
@@ -143,6 +146,9 @@ class ApiRuntime:
 
     async def _look(self, response_ids: Sequence[str]) -> dict[str, Sight]:
         return await self.read(responses.look, response_ids)
+
+    async def _keep(self, response_ids: Sequence[str]) -> None:
+        await self.write(responses.hold, response_ids, seconds=HELD_SECONDS)
 
 
 def _recording(connection: Connection, turn: Turn) -> Recording | None:

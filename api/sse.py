@@ -1,7 +1,7 @@
 """Event streams over HTTP: framing, headers, heartbeats, and noticing at once that the client has left."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any
 
 from starlette.responses import Response
@@ -66,20 +66,10 @@ class EventStreamResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Stream until the end or the disconnect, whichever comes first."""
-        sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(wait_for_disconnect(receive))
-        closing = asyncio.create_task(self._until.wait())
         try:
-            await asyncio.wait({sending, leaving, closing}, return_when=asyncio.FIRST_COMPLETED)
-            left = leaving.done() and not sending.done()
-            if sending.done():
-                await sending
-        except asyncio.CancelledError:
-            # The server is going down: the client resumes elsewhere, and its turn is not cancelled.
-            left = False
+            left = await deliver(self._send_all(send), wait_for_disconnect(receive), self._until)
         finally:
             self._slot.let_go()
-            await stop(sending, leaving, closing)
             await self._pieces.aclose()
         if left and self._on_disconnect:
             await self._on_disconnect()
@@ -89,6 +79,23 @@ class EventStreamResponse(Response):
         async for piece in self._pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def deliver(
+    sending: Coroutine[Any, Any, None], leaving: Coroutine[Any, Any, object], until: asyncio.Event
+) -> bool:
+    """Run `sending` to its end, or until `leaving` or `until` comes; whether the client has left before the end."""
+    sent, left, over = (asyncio.create_task(one) for one in (sending, leaving, until.wait()))
+    try:
+        await asyncio.wait({sent, left, over}, return_when=asyncio.FIRST_COMPLETED)
+        if sent.done():
+            await sent
+        return left.done() and not sent.done()
+    except asyncio.CancelledError:
+        # The server is going down: the client resumes elsewhere, and its turn is not cancelled.
+        return False
+    finally:
+        await stop(sent, left, over)
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

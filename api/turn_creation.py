@@ -29,12 +29,16 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """Writes a new turn, in one transaction. `queues`: it may wait for the turn before it."""
+    """Writes a new turn, in one transaction.
+
+    `queues`: it may wait for the turn before it. `parent_held`: the caller's connection holds the unstored parent.
+    """
 
     turn: Turn
     items: list[Item]
     queues: bool
-    key: IdempotencyKey | None
+    key: IdempotencyKey | None = None
+    parent_held: bool = False
 
     def store(self, connection: Connection, owner: str) -> Placed:
         """Write the turn, unless its key has one already; raises RequestError for what its context does not allow."""
@@ -48,7 +52,9 @@ class Creation:
         references.check(connection, owner, self.items)
         items = self._own_items(connection, owner)
         comes_back = COMES_BACK_SECONDS if self.key and not self.turn.background else None
-        waits_for = creation.create(connection, owner, self.turn, items, abandoned_after_seconds=comes_back)
+        waits_for = creation.create(
+            connection, owner, self.turn, items, abandoned_after_seconds=comes_back, parent_held=self.parent_held
+        )
         if waits_for is None:
             self._check_context(connection, owner, items)
         elif not self.queues:
@@ -85,18 +91,38 @@ class Creation:
         prompt.match_calls(before + own)
 
 
-def prepare(runtime: ApiRuntime, owner: str, body: CreateResponse, key: IdempotencyKey | None) -> Creation:
-    """The turn that a request asks for; raises InvalidRequest naming the field."""
+async def place(runtime: ApiRuntime, creation: Creation) -> Placed:
+    """Store the turn and give it to a worker; one that waits, or was there before, is left where it is."""
+    turn = creation.turn
+    placed = await runtime.write(creation.store, turn.owner)
+    if placed.dispatchable:
+        runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
+    return placed
+
+
+def prepare(
+    runtime: ApiRuntime,
+    owner: str,
+    body: CreateResponse,
+    key: IdempotencyKey | None = None,
+    *,
+    generate: bool = True,
+    parent_held: bool = False,
+) -> Creation:
+    """The turn that a request asks for; raises InvalidRequest naming the field.
+
+    Without `generate`, its end is an empty output: it is there to be gone on from.
+    """
     settings = runtime.settings
     policy = Policy(settings.unknown_fields == "reject", settings.unsupported_tools == "reject")
-    accepted = accept(body, policy)
+    accepted = accept(body, policy, input_required=generate)
     runtime.upstreams.of(accepted.request["model"])
     turn = Turn(
         id=ids.new_response_id(),
         owner=owner,
         status=Status.QUEUED,
         created_at=int(clock.now()),
-        request=accepted.request,
+        request=accepted.request if generate else accepted.request | {"generate": False},
         ignored=accepted.ignored,
         previous_response_id=body.previous_response_id,
         conversation_id=_conversation_id(body),
@@ -107,7 +133,7 @@ def prepare(runtime: ApiRuntime, owner: str, body: CreateResponse, key: Idempote
     )
     items = turn_items(body.input, ids.new_item_id)
     queues = settings.conversation_concurrency == "queue"
-    return Creation(turn, items, queues, key)
+    return Creation(turn, items, queues, key, parent_held)
 
 
 def _conversation_id(body: CreateResponse) -> str | None:

@@ -5,6 +5,7 @@ TurnstoneError
 │   ├── InvalidRequest         400, names the field
 │   │   └── ConversationLocked    400, try again
 │   ├── IdempotencyKeyReused   422
+│   ├── Forbidden              403
 │   ├── NotFound               404, unknown, foreign and deleted alike
 │   ├── BodyTooLarge           413
 │   └── MethodNotAllowed       405
@@ -38,6 +39,12 @@ class RequestError(TurnstoneError):
 
 class InvalidRequest(RequestError):
     """400: the request cannot be accepted as it is."""
+
+
+class Forbidden(RequestError):
+    """403: whatever is asked for, not from there."""
+
+    status = 403
 
 
 class NotFound(RequestError):

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     )
 
     max_body_bytes: Count = Field(32 * 1024 * 1024, description="Largest request body; more answers 413.")
+    websocket_seconds: Seconds = Field(
+        3600, description="Longest life of a WebSocket; then no turn begins, and it is closed after those that run."
+    )
     unknown_fields: Literal["ignore", "reject"] = Field(
         "ignore",
         description="Unknown request fields: `ignore` lists them in the response, `reject` answers 400.",
@@ -121,6 +124,11 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """The origins whose pages may call."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
     def sql_url(self) -> str:

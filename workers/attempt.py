@@ -9,7 +9,7 @@ import structlog
 from shared import clock, ids
 from shared.core import sse_frame
 from shared.core.assembly import Assembly
-from shared.core.chunks import joined
+from shared.core.chunks import Finish, Usage, joined
 from shared.core.context import Context
 from shared.core.response_render import lifecycle_events
 from shared.core.turn import Outcome, Turn
@@ -83,6 +83,9 @@ class Attempt:
 
     async def _stream(self, upstream: Route, context: Context) -> None:
         """Ask the upstream; with `truncation=auto`, again with fewer old items as long as they are too many."""
+        if self.turn.request.get("generate") is False:  # made to be gone on from
+            self.assembly.feed([Finish("stop"), Usage(0, 0)])
+            return None
         while True:
             try:
                 return await self._ask(upstream, context.items)

@@ -16,6 +16,7 @@ def api_command(*where: str) -> list[str]:
     """One API process; `where` is `--host H --port P`, or `--fd N` for a listening socket it inherits."""
     command = [sys.executable, "-m", "uvicorn", "api.main:create_app", "--factory", *where]
     command += ["--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--log-level", "warning"]
+    command += ["--ws", "api.websocket_protocol:WebSocketProtocol", "--ws-per-message-deflate", "false"]
     command += ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", str(API_GRACE_SECONDS)]
     return command
 

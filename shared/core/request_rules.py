@@ -43,9 +43,9 @@ class Accepted:
     ignored: tuple[str, ...]
 
 
-def accept(body: CreateResponse, policy: Policy) -> Accepted:
+def accept(body: CreateResponse, policy: Policy, *, input_required: bool = True) -> Accepted:
     """Apply every rule; raises InvalidRequest naming the field."""
-    _require(body)
+    _require(body, input_required)
     ignored = _set_aside_fields(body, policy)
     _check_text_format(body)
     left_out = _includes(body)
@@ -57,10 +57,11 @@ def accept(body: CreateResponse, policy: Policy) -> Accepted:
     return Accepted(request, tuple(ignored + left_out + hosted))
 
 
-def _require(body: CreateResponse) -> None:
+def _require(body: CreateResponse, input_required: bool) -> None:
     if body.model is None:
         raise InvalidRequest("Missing required parameter: 'model'.", "model", "missing_required_parameter")
-    if body.input in (None, []) and body.previous_response_id is None and body.conversation is None:
+    nothing = body.input in (None, []) and body.previous_response_id is None and body.conversation is None
+    if nothing and input_required:
         raise InvalidRequest("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     if body.previous_response_id is not None and body.conversation is not None:
         raise InvalidRequest(

@@ -23,7 +23,12 @@ def encode(event: Event) -> bytes:
 
 def decode(frame: bytes) -> Event:
     """The event of one frame made by `encode`."""
-    return cast(Event, orjson.loads(frame[frame.index(b"\ndata: ") + 7 :]))
+    return cast(Event, orjson.loads(data(frame)))
+
+
+def data(frame: bytes) -> bytes:
+    """The JSON text in one frame."""
+    return frame[frame.index(b"\ndata: ") + 7 : -len(END)]
 
 
 def split(frames: bytes) -> list[bytes]:

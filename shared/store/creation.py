@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Double, bindparam, insert, select
+from sqlalchemy import ColumnElement, Connection, Double, Select, bindparam, insert, select
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
@@ -10,7 +10,7 @@ from shared.errors import conversation_not_found, previous_response_not_found
 from shared.store import conversations
 from shared.store.database_clock import database_now
 from shared.store.items import chain_is_whole, insert_items
-from shared.store.owner_filter import CALLER, readable
+from shared.store.owner_filter import CALLER, owned, readable
 from shared.store.rows import to_text
 from shared.store.tables import IS_ACTIVE, RESPONSE
 from shared.wire.items import Item
@@ -23,10 +23,16 @@ _LAST_ACTIVE = (
     .order_by(RESPONSE.c.position.desc())
     .limit(1)
 )
-# The lock keeps the parent from ending between this look and our INSERT: its end releases those who wait.
-_LOCK_PARENT = (
-    select(RESPONSE.c.status).where(RESPONSE.c.id == bindparam("parent"), readable(CALLER)).with_for_update(read=True)
-)
+
+
+def _lock_parent(visible: ColumnElement[bool]) -> Select[str]:
+    # The lock keeps the parent from ending between this look and our INSERT: its end releases those who wait.
+    parent = select(RESPONSE.c.status).where(RESPONSE.c.id == bindparam("parent"), visible)
+    return parent.with_for_update(read=True)
+
+
+_LOCK_PARENT = _lock_parent(readable(CALLER))
+_LOCK_HELD_PARENT = _lock_parent(owned(RESPONSE, CALLER))
 
 
 def create(
@@ -36,13 +42,14 @@ def create(
     items: Sequence[Item],
     *,
     abandoned_after_seconds: float | None = None,
+    parent_held: bool = False,
 ) -> str | None:
     """Store a queued turn with its input; the id of the turn it waits for, None when it can run at once.
 
     A turn waits for its parent, or for the turn before it in its conversation. Raises RequestError when the
-    conversation, the parent or a link before it is gone.
+    conversation, the parent or a link before it is gone. `parent_held`: the parent need not be a stored one.
     """
-    waits_for = _predecessor(connection, owner, turn)
+    waits_for = _predecessor(connection, owner, turn, _LOCK_HELD_PARENT if parent_held else _LOCK_PARENT)
     row = {
         "id": turn.id,
         "owner": owner,
@@ -70,11 +77,11 @@ def create(
     return waits_for
 
 
-def _predecessor(connection: Connection, owner: str, turn: Turn) -> str | None:
+def _predecessor(connection: Connection, owner: str, turn: Turn, lock_parent: Select[str]) -> str | None:
     if turn.conversation_id is not None:
         return _last_active(connection, owner, turn.conversation_id)
     if turn.previous_response_id is not None:
-        return _active_parent(connection, owner, turn.previous_response_id)
+        return _active_parent(connection, owner, turn.previous_response_id, lock_parent)
     return None
 
 
@@ -86,8 +93,8 @@ def _last_active(connection: Connection, owner: str, conversation_id: str) -> st
     return last
 
 
-def _active_parent(connection: Connection, owner: str, parent_id: str) -> str | None:
-    status = connection.execute(_LOCK_PARENT, {"parent": parent_id, "caller": owner}).scalar()
+def _active_parent(connection: Connection, owner: str, parent_id: str, lock_parent: Select[str]) -> str | None:
+    status = connection.execute(lock_parent, {"parent": parent_id, "caller": owner}).scalar()
     if status is None or not chain_is_whole(connection, owner, parent_id):
         raise previous_response_not_found(parent_id)
     return parent_id if status in ACTIVE else None

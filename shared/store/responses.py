@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
@@ -34,6 +46,18 @@ def _line() -> Select[int]:
 
 
 _LINE = _line()
+
+
+def _hold() -> Update:
+    columns = (RESPONSE.c.id, RESPONSE.c.previous_response_id)
+    held = select(*columns).where(RESPONSE.c.id.in_(bindparam("asked", expanding=True))).cte("held", recursive=True)
+    held = held.union(select(*columns).where(RESPONSE.c.id == held.c.previous_response_id))
+    until = database_now() + bindparam("seconds", type_=Double)
+    sooner = (RESPONSE.c.id.in_(select(held.c.id)), RESPONSE.c.erase_at < until)
+    return update(RESPONSE).where(*sooner).values(erase_at=until)
+
+
+_HOLD = _hold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +135,11 @@ def stay(connection: Connection, response_ids: Sequence[str], *, seconds: float)
     """Say that the callers of these turns are there: they are not given up for so long."""
     mine = (RESPONSE.c.id.in_(response_ids), RESPONSE.c.status.in_(ACTIVE))
     connection.execute(update(RESPONSE).where(*mine).values(abandoned_at=database_now() + seconds))
+
+
+def hold(connection: Connection, response_ids: Sequence[str], *, seconds: float) -> None:
+    """Keep these turns and all they go on from, as far as they have ended, from being erased for so long."""
+    connection.execute(_HOLD, {"asked": response_ids, "seconds": seconds})
 
 
 def observe(connection: Connection, owner: str, response_id: str) -> None:

@@ -37,8 +37,8 @@ ORDER = (
         "a parent is held while its child is stored",
         "R9",
         _CREATION,
-        "readable(CALLER)).with_for_update(read=True)",
-        "readable(CALLER))",
+        "parent.with_for_update(read=True)",
+        "parent",
         (f"{_WAITING}::test_no_child_is_left_waiting_when_its_creation_races_with_the_parents_end",),
     ),
     Safeguard(
