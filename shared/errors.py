@@ -120,6 +120,11 @@ class UpstreamError(TurnstoneError):
         return self.message
 
 
+def unsupported_parameter(param: str, message: str) -> InvalidRequest:
+    """The refusal of something that the published API has and this server has not."""
+    return InvalidRequest(message, param, "unsupported_parameter")
+
+
 def response_not_found(response_id: str) -> NotFound:
     """The one 404 for responses, whatever the reason."""
     return NotFound(f"Response with id '{response_id[:80]}' not found.", param="response_id")

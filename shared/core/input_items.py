@@ -5,11 +5,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, unsupported_parameter
 from shared.wire.items import CONTENT_PARTS, CONVERSATION_ITEMS, TURN_ITEMS, Item, Open
+from shared.wire.request_fields import REQUEST_FIELDS, Fate, fields_with
 
 MAX_TURN_ITEMS = 10_000
 MAX_CONVERSATION_ITEMS = 20
+
+_REFUSED = fields_with(Fate.REFUSED)
 
 # Item type → the key that may hold content parts.
 _PARTS = {"message": "content", "function_call_output": "output", "custom_tool_call_output": "output"}
@@ -47,7 +50,7 @@ def _item(raw: Any, where: str, shapes: dict[str, type[Open]]) -> Item:
     if kind is None:
         kind = "message" if "role" in raw else "item_reference" if "id" in raw else None
     item: Item = raw | {"type": kind}
-    _check(item, shapes, where)
+    _check(item, shapes, where, "input")
     return item
 
 
@@ -55,7 +58,7 @@ def _check_parts(item: Item, where: str) -> None:
     key = _PARTS.get(item["type"])
     if key and isinstance(item[key], list):
         for index, part in enumerate(item[key]):
-            _check(part, CONTENT_PARTS, f"{where}.{key}[{index}]")
+            _check(part, CONTENT_PARTS, f"{where}.{key}[{index}]", "content")
 
 
 def _completed(items: list[Item], name: str, new_item_id: Callable[[str], str]) -> list[Item]:
@@ -75,20 +78,32 @@ def _text_part(role: str, text: str) -> dict[str, Any]:
     return {"type": "input_text", "text": text}
 
 
-def _check(raw: Any, shapes: dict[str, type[Open]], where: str) -> None:
+def _check(raw: Any, shapes: dict[str, type[Open]], where: str, table: str) -> None:
     if not isinstance(raw, dict):
         raise InvalidRequest(f"Invalid type for '{where}': expected an object.", where, "invalid_type")
     kind = raw.get("type")
     shape = shapes.get(kind) if isinstance(kind, str) else None
     if shape is None:
-        allowed = ", ".join(f"'{name}'" for name in shapes)
-        raise InvalidRequest(
-            f"Invalid value for '{where}.type'. Supported values are: {allowed}.", f"{where}.type", "invalid_value"
-        )
+        raise _unknown_type(kind, shapes, f"{where}.type", table)
+    for name in raw:
+        path = f"{table}[{kind}].{name}"
+        if path in _REFUSED and raw[name] is not None:
+            raise _refused(path, f"{where}.{name}")
     try:
         shape.model_validate(raw)
     except ValidationError as error:
         raise invalid_field(error, f"{where}.") from None
+
+
+def _unknown_type(kind: object, shapes: dict[str, type[Open]], where: str, table: str) -> InvalidRequest:
+    if (path := f"{table}[{kind}]") in _REFUSED:
+        return _refused(path, where)
+    allowed = ", ".join(f"'{name}'" for name in shapes)
+    return InvalidRequest(f"Invalid value for '{where}'. Supported values are: {allowed}.", where, "invalid_value")
+
+
+def _refused(path: str, where: str) -> InvalidRequest:
+    return unsupported_parameter(where, f"Unsupported parameter: '{where}': {REQUEST_FIELDS[path].says}.")
 
 
 def invalid_field(error: ValidationError, prefix: str = "") -> InvalidRequest:

@@ -31,6 +31,8 @@ _SAME = {
     "top_p": "top_p",
     "max_output_tokens": "max_tokens",
     "user": "user",
+    "safety_identifier": "safety_identifier",
+    "prompt_cache_key": "prompt_cache_key",
 }
 
 

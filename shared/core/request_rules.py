@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from shared.core.input_items import invalid_field
-from shared.errors import InvalidRequest
-from shared.wire.requests import IGNORED_FIELDS, UNSUPPORTED_FIELDS, CreateResponse, FunctionTool, Strict
+from shared.core.tool_rules import RequestObject, check_tool_choice, take_tools
+from shared.errors import InvalidRequest, unsupported_parameter
+from shared.wire.request_fields import REQUEST_FIELDS, Fate, fields_with
+from shared.wire.requests import CreateResponse, Strict
 
 # Each unknown name is compared with every known one, which costs; no client sends more than a handful.
 MAX_UNKNOWN_FIELDS = 100
+
+_IGNORED = fields_with(Fate.IGNORED)
+_REFUSED = fields_with(Fate.REFUSED)
 
 # Values of `include`: whether a Chat Completions upstream can give what they ask for.
 _INCLUDES = {
@@ -46,15 +48,15 @@ class Accepted:
 def accept(body: CreateResponse, policy: Policy, *, input_required: bool = True) -> Accepted:
     """Apply every rule; raises InvalidRequest naming the field."""
     _require(body, input_required)
-    ignored = _set_aside_fields(body, policy)
+    tools = take_tools(body.tools or [], reject_others=policy.reject_unsupported_tools)
+    ignored = _set_aside_fields([*_objects(body), *tools.objects], policy)
     _check_text_format(body)
     left_out = _includes(body)
-    tools, hosted = _tools(body, policy)
-    _check_tool_choice(body, tools)
+    check_tool_choice(body.tool_choice, tools.usable)
     request = body.model_dump(by_alias=True, exclude_none=True, exclude={"input", *ignored, "stream_options", "tools"})
-    if tools:
-        request["tools"] = tools
-    return Accepted(request, tuple(ignored + left_out + hosted))
+    if tools.usable:
+        request["tools"] = tools.usable
+    return Accepted(request, tuple(ignored + left_out + tools.left_out))
 
 
 def _require(body: CreateResponse, input_required: bool) -> None:
@@ -71,39 +73,51 @@ def _require(body: CreateResponse, input_required: bool) -> None:
         )
 
 
-def _set_aside_fields(body: CreateResponse, policy: Policy) -> list[str]:
-    """The names that are not honoured; those inside an object are dotted: `reasoning.mode`."""
-    ignored: list[str] = []
-    for prefix, part in _objects(body):
-        extra = sorted(name for name, value in (part.model_extra or {}).items() if value is not None)
-        if len(extra) > MAX_UNKNOWN_FIELDS:
-            raise InvalidRequest(f"More than {MAX_UNKNOWN_FIELDS} unknown parameters.", code="unknown_parameter")
-        known = [prefix + (field.alias or name) for name, field in type(part).model_fields.items()]
-        for name in extra:
-            _judge(prefix + name, known if prefix else [*known, *UNSUPPORTED_FIELDS, *IGNORED_FIELDS], policy)
-        ignored += [prefix + name for name in extra]
-    return ignored
-
-
-def _objects(part: Strict, prefix: str = "") -> Iterator[tuple[str, Strict]]:
-    """The body and the objects in it whose fields are known, each with the path before its names."""
-    yield prefix, part
+def _objects(part: Strict, prefix: str = "") -> Iterator[RequestObject]:
+    """The body and the objects in it whose fields are known."""
+    yield RequestObject(prefix, prefix, part)
     for name in type(part).model_fields:
         value = getattr(part, name)
         if isinstance(value, Strict):
             yield from _objects(value, f"{prefix}{name}.")
 
 
-def _judge(name: str, known: list[str], policy: Policy) -> None:
-    if name in UNSUPPORTED_FIELDS:
-        raise _unsupported(name, f"Unsupported parameter: '{name}' is not available on this server.")
-    if name in IGNORED_FIELDS:
+def _set_aside_fields(objects: list[RequestObject], policy: Policy) -> list[str]:
+    """The names that are not honoured; those inside an object are dotted: `reasoning.mode`."""
+    ignored: list[str] = []
+    unknown = 0
+    for place in objects:
+        extra = sorted(name for name, value in (place.part.model_extra or {}).items() if value is not None)
+        unknown += len(extra)
+        if unknown > MAX_UNKNOWN_FIELDS:
+            raise InvalidRequest(f"More than {MAX_UNKNOWN_FIELDS} unknown parameters.", code="unknown_parameter")
+        for name in extra:
+            _judge(place, name, policy)
+        ignored += [place.where + name for name in sorted([*extra, *_without_effect(place)])]
+    return ignored
+
+
+def _without_effect(place: RequestObject) -> list[str]:
+    names = [name for name in type(place.part).model_fields if place.path + name in _IGNORED]
+    return [name for name in names if getattr(place.part, name)]
+
+
+def _judge(place: RequestObject, name: str, policy: Policy) -> None:
+    path, shown = place.path + name, (place.where + name)[:64]
+    if path in _REFUSED:
+        raise unsupported_parameter(shown, f"Unsupported parameter: '{shown}' is not available on this server.")
+    if path in _IGNORED:
         return
-    shown = name[:64]
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.85) if len(name) <= 64 else []
+    near = difflib.get_close_matches(shown, _known(place), n=1, cutoff=0.85) if len(name) <= 64 else []
     if near or policy.reject_unknown_fields:
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise InvalidRequest(f"Unknown parameter: '{shown}'.{hint}", shown, "unknown_parameter")
+
+
+def _known(place: RequestObject) -> list[str]:
+    names = {field.alias or name for name, field in type(place.part).model_fields.items()}
+    names |= {path.removeprefix(place.path) for path in REQUEST_FIELDS if path.startswith(place.path)}
+    return sorted(place.where + name for name in names if name.isidentifier())
 
 
 def _check_text_format(body: CreateResponse) -> None:
@@ -127,63 +141,3 @@ def _includes(body: CreateResponse) -> list[str]:
             "'top_logprobs' needs 'message.output_text.logprobs' in 'include'.", "top_logprobs", "invalid_value"
         )
     return [f"include:{name}" for name in body.include or [] if not _INCLUDES[name]]
-
-
-def _tools(body: CreateResponse, policy: Policy) -> tuple[list[dict[str, Any]], list[str]]:
-    """The function tools, and the names of the hosted ones that are left out."""
-    functions, left_out = [], []
-    for index, tool in enumerate(body.tools or []):
-        kind = tool.get("type")
-        where = f"tools[{index}]"
-        if not isinstance(kind, str):
-            raise InvalidRequest(
-                f"Missing required parameter: '{where}.type'.", f"{where}.type", "missing_required_parameter"
-            )
-        if kind == "function":
-            functions.append(_function(tool, where))
-        elif policy.reject_unsupported_tools:
-            raise _unsupported(f"{where}.type", f"The model server cannot run tools of type '{kind[:64]}'.")
-        else:
-            left_out.append(f"{where}:{kind[:64]}")
-    return functions, left_out
-
-
-def _function(tool: dict[str, Any], where: str) -> dict[str, Any]:
-    try:
-        FunctionTool.model_validate(tool)
-    except ValidationError as error:
-        raise invalid_field(error, f"{where}.") from None
-    return tool
-
-
-def _check_tool_choice(body: CreateResponse, tools: list[dict[str, Any]]) -> None:
-    choice = body.tool_choice
-    if choice == "required" and not tools:
-        raise InvalidRequest("'tool_choice' is 'required' but there is no usable tool.", "tool_choice", "invalid_value")
-    if not isinstance(choice, dict):
-        return
-    names = [tool["name"] for tool in tools]
-    for where, wanted in _demanded(choice):
-        if wanted.get("type") != "function":
-            raise _unsupported(where, f"'{where}' demands a tool that the model server cannot run.")
-        if wanted.get("name") not in names:
-            raise InvalidRequest(f"'{where}' names a function that is not in 'tools'.", where, "invalid_value")
-
-
-def _demanded(choice: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    if choice.get("type") != "allowed_tools":
-        return [("tool_choice", choice)]
-    allowed = choice.get("tools")
-    if choice.get("mode") not in ("auto", "required") or not isinstance(allowed, list) or not allowed:
-        raise InvalidRequest(
-            "'tool_choice' of type 'allowed_tools' needs 'mode' and 'tools'.", "tool_choice", "invalid_value"
-        )
-    if not all(isinstance(tool, dict) for tool in allowed):
-        raise InvalidRequest(
-            "Invalid type for 'tool_choice.tools': expected objects.", "tool_choice.tools", "invalid_type"
-        )
-    return [(f"tool_choice.tools[{index}]", tool) for index, tool in enumerate(allowed)]
-
-
-def _unsupported(param: str, message: str) -> InvalidRequest:
-    return InvalidRequest(message, param, "unsupported_parameter")

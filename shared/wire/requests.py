@@ -114,10 +114,3 @@ class CreateResponse(Strict):
     safety_identifier: Annotated[str, StringConstraints(max_length=128)] | None = None
     prompt_cache_key: str | None = None
     user: str | None = None
-
-
-# What each further field of the published API gets. Every name is known, none is dropped silently.
-UNSUPPORTED_FIELDS = frozenset({"context_management", "moderation", "prompt"})
-IGNORED_FIELDS = frozenset(
-    {"access_programs", "image", "prompt_cache_options", "prompt_cache_retention"},
-)

@@ -43,6 +43,28 @@ def examples(kind: Any, *, whole: bool) -> list[Any]:
     return [{str: "x", int: 1, float: 0.5, bool: True}.get(kind, {"any": [1]})]
 
 
+def paths(kind: type, path: str = "") -> Iterator[str]:
+    """Every field within an object, dotted; `[…]` after a name is the `type` of the object that it holds."""
+    for name, hint in _fields(kind).items():
+        if path and name == "type":
+            continue
+        place = f"{path}.{name}" if path else name
+        yield place
+        for member in _objects_in(hint):
+            tags = [str(tag) for tag in _literals(_fields(member).get("type")) if tag is not None] or [""]
+            for held in (f"{place}[{tag}]" if tag else place for tag in tags):
+                yield held
+                yield from paths(member, held)
+
+
+def _objects_in(hint: Any) -> Iterator[type]:
+    for member in members(hint):
+        if typing_extensions.is_typeddict(member):
+            yield member
+        elif get_origin(member) is list or getattr(get_origin(member), "__name__", "") == "Iterable":
+            yield from _objects_in(get_args(member)[0])
+
+
 def _objects(kind: type, whole: bool) -> list[dict[str, Any]]:
     """One object for each value that one of its fields can have, the others at their first."""
     fields = {name: hint for name, hint in _fields(kind).items() if whole or name in _required(kind)}

@@ -123,9 +123,30 @@ REFUSED: dict[str, tuple[Items | list[Any], str, str]] = {
     ),
     "a file by id": (
         [{"role": "user", "content": [{"type": "input_file", "file_id": "file_1"}]}],
+        "input[0].content[0].file_id",
+        "unsupported_parameter",
+    ),
+    "an image by a file's id": (
+        [OUTPUT | {"output": [{"type": "input_image", "file_id": "file_1", "detail": "auto"}]}],
+        "input[0].output[0].file_id",
+        "unsupported_parameter",
+    ),
+    "a file by its URL": (
+        [{"role": "user", "content": [TEXT_PART, {"type": "input_file", "file_url": "https://x/y"}]}],
+        "input[0].content[1].file_url",
+        "unsupported_parameter",
+    ),
+    "a file without content": (
+        [{"role": "user", "content": [{"type": "input_file", "file_id": None}]}],
         "input[0].content[0].file_data",
         "missing_required_parameter",
     ),
+    "audio": (
+        [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}],
+        "input[0].content[0].type",
+        "unsupported_parameter",
+    ),
+    "an item of a hosted tool": ([MESSAGE, {"type": "web_search_call"}], "input[1].type", "unsupported_parameter"),
     "no call_id": (
         [{"type": "function_call_output", "output": "a"}],
         "input[0].call_id",

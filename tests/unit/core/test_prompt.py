@@ -273,6 +273,10 @@ FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "sampling": ({"temperature": 0.0, "top_p": 0.5}, {"temperature": 0.0, "top_p": 0.5}),
     "max_output_tokens": ({"max_output_tokens": 16}, {"max_tokens": 16}),
     "user": ({"user": "someone"}, {"user": "someone"}),
+    "whom the model server's safety and cache go by": (
+        {"safety_identifier": "s", "prompt_cache_key": "p"},
+        {"safety_identifier": "s", "prompt_cache_key": "p"},
+    ),
     "what only we need": ({"metadata": {"a": "b"}, "background": True, "stream": True, "store": False}, {}),
     "tools": ({"tools": [TOOL, OTHER]}, {"tools": [CHAT_TOOL, CHAT_OTHER], "tool_choice": "auto"}),
     "tool_choice as a word": (
