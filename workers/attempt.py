@@ -47,8 +47,8 @@ class Attempt:
         if self._task:
             self._task.cancel()
 
-    async def open(self) -> None:
-        """Say that the turn runs: the first events of its log, whatever comes of it."""
+    def open(self) -> None:
+        """Say that the turn runs: the first events of its log, whatever comes of it. To be called on the event loop."""
         self._publisher.append(self.log, [sse_frame.encode(event) for event in lifecycle_events(self.turn)])
 
     async def run(self, upstream: Route, context: Context, longest_seconds: float) -> Outcome:

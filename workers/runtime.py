@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import structlog
@@ -50,6 +50,7 @@ class WorkerRuntime:
         self.leases = LeaseKeeper(self.database, settings.lease_seconds)
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self._running: dict[str, Attempt] = {}
+        self._spawned: set[Future[None]] = set()
         self._sql = ThreadPoolExecutor(_SQL_THREADS, thread_name_prefix="sql")
         self.loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="event-loop", daemon=True)
@@ -70,6 +71,12 @@ class WorkerRuntime:
         """Run `coroutine` on the event loop and wait for it, from any other thread."""
         future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         return future.result()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run `coroutine` on the event loop without waiting for it, from any other thread; `close` waits."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        self._spawned.add(future)
+        future.add_done_callback(self._spawned.discard)
 
     def add(self, attempt: Attempt) -> None:
         """Take an attempt in: its lease is kept, and it hears of its cancel."""
@@ -108,6 +115,7 @@ class WorkerRuntime:
         """Stop the parts; turns must have ended, or been given up, before."""
         self._sweeper.close()
         self.leases.close()
+        wait(list(self._spawned))
         self.call(self._stop())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()

@@ -39,7 +39,7 @@ def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
     runtime.add(attempt)
     try:
         if turn.logged:
-            runtime.call(attempt.open())
+            runtime.loop.call_soon_threadsafe(attempt.open)
         outcome = _stream(runtime, attempt)
         return outcome if _finish(runtime, attempt, outcome) else None
     except (TurnLost, asyncio.CancelledError):
@@ -104,7 +104,7 @@ def _finish(runtime: WorkerRuntime, attempt: Attempt, outcome: Outcome) -> bool:
     if not runtime.ender.finish(attempt.turn, body, outcome, attempt.log.frames + frames):
         raise TurnLost
     if attempt.turn.logged:
-        runtime.call(attempt.publish_closing(frames, _PUBLISH_SECONDS))
+        runtime.spawn(attempt.publish_closing(frames, _PUBLISH_SECONDS))
     else:
         runtime.ender.publish_end(attempt.turn, closing[-1]["sequence_number"], frames[-1])
     return True

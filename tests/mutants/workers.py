@@ -66,7 +66,7 @@ WORKERS = (
         "    if not runtime.ender.finish(",
         """\
     if attempt.turn.logged:
-        runtime.call(attempt.publish_closing(frames, _PUBLISH_SECONDS))
+        runtime.spawn(attempt.publish_closing(frames, _PUBLISH_SECONDS))
     if not runtime.ender.finish(""",
         (f"{_RUNNER_TESTS}::test_nobody_hears_of_an_end_that_sql_does_not_have",),
     ),

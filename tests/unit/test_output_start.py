@@ -51,7 +51,7 @@ async def run_until_appended(*, may_start: bool) -> tuple[Attempt, asyncio.Task[
     turn = new_turn(status=Status.IN_PROGRESS, attempt=1)
     publisher = Noting(steps)
     attempt = Attempt(turn, publisher, start_output)
-    await attempt.open()
+    attempt.open()
     running = asyncio.create_task(attempt.run(Answering(), Context([], []), SECONDS))  # type: ignore[arg-type]
     await publisher.appended.wait()
     for _ in range(100):  # whatever it could do without an answer, it has done now
