@@ -73,10 +73,14 @@ class WorkerRuntime:
         return future.result()
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run `coroutine` on the event loop without waiting for it, from any other thread; `close` waits."""
+        """Run `coroutine` on the event loop without waiting for it, from any other thread; `settle` waits."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         self._spawned.add(future)
         future.add_done_callback(self._spawned.discard)
+
+    def settle(self) -> None:
+        """Wait for all that was spawned, from any other thread than the event loop's."""
+        wait(list(self._spawned))
 
     def add(self, attempt: Attempt) -> None:
         """Take an attempt in: its lease is kept, and it hears of its cancel."""
@@ -115,7 +119,7 @@ class WorkerRuntime:
         """Stop the parts; turns must have ended, or been given up, before."""
         self._sweeper.close()
         self.leases.close()
-        wait(list(self._spawned))
+        self.settle()
         self.call(self._stop())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()

@@ -63,11 +63,13 @@ def test_nobody_hears_of_an_end_that_sql_does_not_have(
     before: list[bytes] = []
 
     def finish_last(*arguments: Any) -> bool:
+        runtime.settle()
         before.append(ears.heard())
         return finish(*arguments)
 
     monkeypatch.setattr(runtime.ender, "finish", finish_last)
     assert turn_runner.run(runtime, turn.id) is not None
+    runtime.settle()
     assert b"response.completed" not in before[0]
     assert b"response.completed" in ears.heard()
     assert row(runtime.database, turn.id)["status"] == Status.COMPLETED
@@ -89,6 +91,7 @@ def test_a_turn_that_was_lost_before_its_finish_is_silent(
 
     monkeypatch.setattr(runtime.ender, "finish", lose_first)
     assert turn_runner.run(runtime, turn.id) is None
+    runtime.settle()
     assert b"response.completed" not in ears.heard()
     assert row(runtime.database, turn.id)["status"] == Status.IN_PROGRESS
 
