@@ -1,5 +1,6 @@
 """The one mapping from errors to HTTP: OpenAI's envelope, all four keys, never a 422, never a leaked value."""
 
+import math
 from http import HTTPStatus
 
 import structlog
@@ -7,19 +8,22 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from shared.core.input_items import invalid_field
-from shared.errors import ConversationLocked, RequestError, TryAgain, Unavailable, UpstreamError
+from shared.errors import ConversationLocked, RateLimited, RequestError, TryAgain, Unavailable, UpstreamError
 from shared.store.engine import is_outage
+
+_OURS = (RequestError, TryAgain, UpstreamError)
+_CLIENT_LEFT = 499  # nobody reads it; nginx's number for this case
 
 log = structlog.get_logger()
 
 
 def install(app: FastAPI) -> None:
     """Replace FastAPI's own shapes; what has no handler here reaches `api.request_context`."""
-    for kind in (RequestError, TryAgain, UpstreamError, ValidationError, RequestValidationError, HTTPException):
+    for kind in (*_OURS, ValidationError, RequestValidationError, HTTPException, ClientDisconnect):
         app.add_exception_handler(kind, _handle)
 
 
@@ -43,7 +47,9 @@ def answer(error: Exception) -> Response:
             response.headers["retry-after"] = str(error.retry_after_seconds)
             return response
         case UpstreamError():
-            return _envelope(502, "server_error", error.message, None, error.code)
+            return _upstream(error)
+        case ClientDisconnect():
+            return Response(status_code=_CLIENT_LEFT)
     if is_outage(error):
         log.error("database_unavailable", error=type(error).__name__)
         return answer(Unavailable("The database is not available. Nothing was changed; try again."))
@@ -54,6 +60,16 @@ def answer(error: Exception) -> Response:
 
 async def _handle(_request: Request, error: Exception) -> Response:
     return answer(error)
+
+
+def _upstream(error: UpstreamError) -> Response:
+    """What the model's server says of the request is the caller's to fix; a crowd there is one to wait for."""
+    if error.code == "invalid_prompt":
+        code = "context_length_exceeded" if error.overflow else error.code
+        return _envelope(400, "invalid_request_error", error.message, None, code)
+    if error.code == "rate_limit_exceeded":
+        return answer(RateLimited(error.message, max(1, math.ceil(error.retry_after_seconds or 1))))
+    return _envelope(502, "server_error", error.message, None, error.code)
 
 
 def _bad_parameter(error: RequestValidationError) -> Response:

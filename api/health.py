@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from api.dependencies import Runtime
 from api.runtime import ApiRuntime
 from shared import metrics
+from shared.errors import NotFound
 from shared.store import schema
 from shared.stream.connections import OUTAGE
 
@@ -40,6 +41,15 @@ async def get_metrics() -> Response:
 async def models(runtime: Runtime) -> Response:
     """The models of all upstreams."""
     return JSONResponse({"object": "list", "data": await runtime.upstreams.models()})
+
+
+@router.get("/v1/models/{model:path}")
+async def model(model: str, runtime: Runtime) -> Response:
+    """One model, by the id it is listed under."""
+    for served in await runtime.upstreams.models():
+        if served["id"] == model:
+            return JSONResponse(served)
+    raise NotFound(f"The model '{model[:80]}' does not exist.", "model", "model_not_found")
 
 
 async def _database(runtime: ApiRuntime) -> bool:

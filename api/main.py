@@ -13,6 +13,7 @@ from api import (
     events,
     health,
     openapi,
+    pass_through,
     responses,
     websocket,
     websocket_protocol,
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(events.router)
     app.include_router(conversations.router)
     app.include_router(conversation_items.router)
+    app.include_router(pass_through.router)
     app.include_router(health.router)
     openapi.install(app)
     return app

@@ -71,7 +71,7 @@ def _describe(operation: Document, path: str, told: Operation) -> None:
 def _content(told: Operation) -> Document:
     content: Document = {_JSON: {"schema": _reference(told.answer.__name__)}} if told.answer else {}
     if told.streams:
-        content[_EVENTS] = {"schema": _reference(Event.__name__)}
+        content[_EVENTS] = {"schema": _reference(told.streams.__name__)}
     return content or {_TEXT: {"schema": {"type": "string"}}}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from shared.wire import answers, requests
+from shared.wire.response import Event
 
 Shape = type[BaseModel]
 
@@ -21,7 +22,7 @@ class Operation:
     answer: Shape | None
     body: Shape | None = None
     body_required: bool = True
-    streams: bool = False
+    streams: type[Any] | None = None
     errors: tuple[int, ...] = ()
     without_envelope: Mapping[int, Shape] = field(default_factory=dict)
     parameters: tuple[dict[str, Any], ...] = ()
@@ -54,14 +55,14 @@ METADATA = {
 
 OPERATIONS = {
     "POST /v1/responses": Operation(
-        answers.Response, requests.CreateResponse, streams=True, errors=(404, 422), parameters=(IDEMPOTENCY_KEY,)
+        answers.Response, requests.CreateResponse, streams=Event, errors=(404, 422), parameters=(IDEMPOTENCY_KEY,)
     ),
     "GET /v1/responses": Operation(answers.ResponsePage, parameters=(METADATA,)),
-    "GET /v1/responses/{response_id}": Operation(answers.Response, streams=True),
+    "GET /v1/responses/{response_id}": Operation(answers.Response, streams=Event),
     "DELETE /v1/responses/{response_id}": Operation(answers.DeletedResponse),
     "POST /v1/responses/{response_id}/cancel": Operation(answers.Response),
     "GET /v1/responses/{response_id}/input_items": Operation(answers.ItemPage),
-    "GET /v1/responses/{response_id}/events": Operation(None, streams=True, parameters=(LAST_EVENT_ID,)),
+    "GET /v1/responses/{response_id}/events": Operation(None, streams=Event, parameters=(LAST_EVENT_ID,)),
     "POST /v1/responses/{response_id}/events/token": Operation(answers.EventsToken),
     "POST /v1/conversations": Operation(
         answers.Conversation,
@@ -79,6 +80,11 @@ OPERATIONS = {
     "GET /v1/conversations/{conversation_id}/items/{item_id}": Operation(answers.ListedItem),
     "DELETE /v1/conversations/{conversation_id}/items/{item_id}": Operation(answers.Conversation),
     "GET /v1/models": Operation(answers.ModelList, errors=(502,)),
+    "GET /v1/models/{model}": Operation(answers.Model, errors=(502,)),
+    "POST /v1/chat/completions": Operation(
+        answers.UpstreamAnswer, requests.PassedOn, streams=answers.UpstreamAnswer, errors=(502,)
+    ),
+    "POST /v1/embeddings": Operation(answers.UpstreamAnswer, requests.PassedOn, errors=(429, 502)),
     "GET /healthz": Operation(answers.Health),
     "GET /readyz": Operation(answers.Readiness, without_envelope={503: answers.Readiness}),
     "GET /metrics": Operation(None),

@@ -12,7 +12,7 @@ TurnstoneError
 ├── TryAgain                the same request may succeed later
 │   ├── RateLimited            429
 │   └── Unavailable            503
-└── UpstreamError           the model server's fault; ends the turn, never an HTTP error of ours
+└── UpstreamError           the model server's word; ends a turn, and is 400, 429 or 502 where there is none
 """
 
 from dataclasses import dataclass

@@ -31,6 +31,7 @@ class Call:
     def __init__(self, changed: threading.Condition, request: web.Request, body: Any) -> None:
         self._changed = changed
         self.body = body
+        self.path = request.path
         self.headers = request.headers
         self.peer = request.transport.get_extra_info("peername") if request.transport else None
         self.started_at = time.monotonic()
@@ -148,7 +149,8 @@ class ScriptedUpstream:
         self._loop, self._gate_moved, self._stopping = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_get("/v1/models", self._list_models)
-        app.router.add_post("/v1/chat/completions", self._complete)
+        for path in ("/v1/chat/completions", "/v1/embeddings"):
+            app.router.add_post(path, self._complete)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         try:
@@ -264,7 +266,9 @@ class _StreamedAnswer:
 
 
 def last_user_text(body: Any) -> str:
-    """The text of the last user message of a Chat Completions body, however it is written."""
+    """The text of the last user message of a chat, however it is written; or the text to be embedded."""
+    if isinstance(body, dict) and isinstance(body.get("input"), str):
+        return str(body["input"])
     messages = body.get("messages", []) if isinstance(body, dict) else []
     contents = [message.get("content") for message in messages if message.get("role") == "user"]
     content = contents[-1] if contents else ""

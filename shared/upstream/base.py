@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from shared.core.chunks import Chunk
+from shared.upstream.forwarded import Forwarded
 from shared.wire.items import Item
 
 Kind = Literal["chat_completions", "responses"]
@@ -24,6 +25,10 @@ class Upstream(Protocol):
         hold it in `contextlib.aclosing`, since a consumer cancelled between two lists would otherwise leave the
         closing to the garbage collector.
         """
+        ...
+
+    async def forward(self, path: str, body: Mapping[str, Any]) -> Forwarded:
+        """Post `body`, of the server's own dialect, to `path`; raises UpstreamError unless an answer has begun."""
         ...
 
     async def models(self) -> list[dict[str, Any]]:

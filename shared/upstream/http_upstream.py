@@ -18,6 +18,7 @@ from shared.errors import UpstreamError
 from shared.upstream import failures
 from shared.upstream.answer import LONGEST_ANSWER_BYTES, Answer
 from shared.upstream.base import Kind
+from shared.upstream.forwarded import Forwarded
 from shared.upstream.http_client import network_failure, open_session, read_at_most, refuse_errors
 from shared.upstream.json_values import as_list, as_object, parse_json
 from shared.upstream.silence import SilenceWatch
@@ -88,6 +89,11 @@ class HttpUpstream(ABC):
             await asyncio.sleep(delay)
             attempt += 1
 
+    async def forward(self, path: str, body: Mapping[str, Any]) -> Forwarded:
+        """Post `body` to `path` as it is, once; raises UpstreamError unless an answer has begun."""
+        response, first = await self._begin(path, _payload(body))
+        return Forwarded(response, first, self._idle_seconds)
+
     async def models(self) -> list[dict[str, Any]]:
         """The server's models, with the fields of OpenAI's objects that small servers leave out."""
         try:
@@ -107,7 +113,7 @@ class HttpUpstream(ABC):
             await session.close()
 
     async def _call(self, payload: bytes) -> AsyncGenerator[list[Chunk], None]:
-        response, received = await self._begin(payload)
+        response, received = await self._begin(self.path, payload)
         try:
             answer = self.answer(streamed=_is_streamed(response))
             with SilenceWatch(response.content, self._idle_seconds) as watch:
@@ -123,11 +129,11 @@ class HttpUpstream(ABC):
         finally:
             response.close()  # hangs up, unless the body was read to its end
 
-    async def _begin(self, payload: bytes) -> tuple[aiohttp.ClientResponse, bytes]:
+    async def _begin(self, path: str, payload: bytes) -> tuple[aiohttp.ClientResponse, bytes]:
         """Send the request; the answer comes with its first bytes, and with status 200 or not at all."""
         try:
             async with asyncio.timeout(self._first_byte_seconds):
-                response = await self._post(payload)
+                response = await self._post(path, payload)
                 try:
                     await refuse_errors(response)
                     return response, await response.content.readany()
@@ -139,10 +145,10 @@ class HttpUpstream(ABC):
         except TimeoutError:
             raise failures.silent() from None
 
-    async def _post(self, payload: bytes) -> aiohttp.ClientResponse:
+    async def _post(self, path: str, payload: bytes) -> aiohttp.ClientResponse:
         headers = self._headers.copy()
         headers.update({"Content-Type": "application/json", "Accept": "text/event-stream"})
-        url = f"{self._base_url}/{self.path}"
+        url = f"{self._base_url}/{path}"
         return await self._http().post(url, data=payload, headers=headers, allow_redirects=False)
 
     async def _get_json(self, path: str) -> Any:

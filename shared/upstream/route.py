@@ -10,6 +10,7 @@ import structlog
 from shared.core.chunks import Chunk
 from shared.errors import UpstreamError
 from shared.upstream.base import Kind, Upstream
+from shared.upstream.forwarded import Forwarded
 from shared.wire.items import Item
 
 log = structlog.get_logger()
@@ -27,6 +28,10 @@ class Way:
         """Have it answer, under its own name for the model."""
         return self.upstream.stream({**request, "model": self.model}, items)
 
+    async def forward(self, path: str, body: Mapping[str, Any]) -> Forwarded:
+        """Have it answer a request of its own dialect, under its own name for the model."""
+        return await self.upstream.forward(path, {**body, "model": self.model})
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -42,6 +47,17 @@ class Route:
     def stream(self, request: Mapping[str, Any], items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
         """As `Upstream.stream`; with a single way there is nothing between it and the caller."""
         return self._try_each(request, items) if len(self.ways) > 1 else self.ways[0].stream(request, items)
+
+    async def forward(self, path: str, body: Mapping[str, Any]) -> Forwarded:
+        """As `Upstream.forward`, by the first way that answers."""
+        for way in self.ways[:-1]:
+            try:
+                return await way.forward(path, body)
+            except UpstreamError as error:
+                if error.code == "invalid_prompt":
+                    raise
+                log.warning("upstream_fallback", upstream=way.name, reason=error.message)
+        return await self.ways[-1].forward(path, body)
 
     async def _try_each(self, request: Mapping[str, Any], items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
         for way, following in zip(self.ways, [*self.ways[1:], None], strict=True):

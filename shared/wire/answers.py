@@ -278,6 +278,10 @@ class ModelList(Answer):
     data: list[Model]
 
 
+class UpstreamAnswer(Open):
+    """What the model's server has answered, unchanged."""
+
+
 class Health(Answer):
     """The process answers."""
 

@@ -85,6 +85,12 @@ class AddItems(Strict):
     items: Annotated[list[Any], Field(min_length=1, max_length=20)]
 
 
+class PassedOn(Strict):
+    """The body of a request that the model's server answers; whatever else it holds is for that server to judge."""
+
+    model: ModelName
+
+
 class CreateResponse(Strict):
     """A turn as the caller asks for it. Limits are those of the published API; `null` means unset."""
 

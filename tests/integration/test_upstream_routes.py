@@ -194,3 +194,24 @@ def test_models_of_an_upstream_that_fails_are_left_out(
     second.models = Reply(500)
     with pytest.raises(UpstreamError):
         with_closing(upstreams, upstreams.models())
+
+
+@pytest.mark.parametrize(
+    ("refusal", "served"), [(Reply(503), b'{"by": "second"}'), (Reply(400), None)], ids=["away", "not to be asked"]
+)
+def test_a_request_of_the_servers_own_dialect_goes_the_same_ways(
+    configure: Any, first: ScriptedUpstream, second: ScriptedUpstream, refusal: Reply, served: bytes | None
+) -> None:
+    upstreams = configure({"models": ["m"], "fallbacks": ["second"]}, {"aliases": {"m": "theirs"}})
+    first.script("hello", [refusal])
+    second.script("hello", [Reply(200, b'{"by": "second"}')])
+
+    async def forwarded() -> bytes | None:
+        try:
+            answer = await upstreams.of("m").forward("embeddings", {"model": "m", "input": "hello"})
+        except UpstreamError:
+            return None
+        return b"".join([piece async for piece in answer.pieces()])
+
+    assert with_closing(upstreams, forwarded()) == served
+    assert [call.body["model"] for call in second.calls] == (["theirs"] if served else [])
