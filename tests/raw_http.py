@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.wire_types import event_faults
+
 DEADLINE_SECONDS = 20.0
 
 DONE = b"data: [DONE]\n\n"
@@ -121,10 +123,11 @@ def request_bytes(
 
 
 def parse_frame(frame: bytes) -> dict[str, Any]:
-    """One SSE event: its data, which must say the same type as its `event:` line."""
+    """One SSE event: its data, as the SDK's types have it, and of the same type as its `event:` line."""
     lines = dict(line.split(b": ", 1) for line in frame.strip().split(b"\n"))
     event: dict[str, Any] = json.loads(lines[b"data"])
     assert lines[b"event"].decode() == event["type"]
+    assert event_faults(event) == []
     return event
 
 

@@ -12,6 +12,7 @@ from shared.store.schema import migrate
 from tests.scripted_upstream import ScriptedUpstream
 from tests.services import Postgres
 from tests.stack import Stack
+from tests.wire_watch import watch
 
 REQUEST_SECONDS = 30.0
 MAX_BODY_BYTES = 2_000_000
@@ -56,6 +57,14 @@ def stack(request: pytest.FixtureRequest, new_stack: Callable[..., Stack]) -> It
         options["database_url"] = postgres.create_migrated_database(f"acceptance_{uuid4().hex[:12]}")
     with new_stack(**options) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _the_sdks_types_hold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every body and event that a test's HTTP clients read is, strictly, what the official SDK says it is."""
+    faults = watch(monkeypatch)
+    yield
+    assert request.node.get_closest_marker("made_up") or faults == []
 
 
 @pytest.fixture

@@ -179,6 +179,7 @@ def test_an_item_is_copied_into_another_conversation_by_reference(client: OpenAI
     assert item.id == "msg_source"
 
 
+@pytest.mark.made_up
 def test_items_of_every_kind_read_back_unchanged(http: httpx2.Client) -> None:
     """C5: unknown extra fields included."""
     items: Any = [

@@ -44,6 +44,7 @@ broken = st.builds(lambda body, cut: json.dumps(body)[:cut].encode(), near_bodie
 posted = st.one_of(st.one_of(near_bodies, bodies).map(lambda body: json.dumps(body).encode()), broken)
 
 
+@pytest.mark.made_up
 @pytest.mark.parametrize(
     "examples",
     [EXAMPLES, pytest.param(MANY_EXAMPLES, marks=[pytest.mark.release, pytest.mark.timeout(3600)])],

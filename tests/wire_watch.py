@@ -1,0 +1,90 @@
+"""Reads along: every answer to any HTTP client of this process is held against the SDK's types (`wire_types`).
+
+Faults are collected, not raised: a client may take an error for a lost connection and go on.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+
+import httpx2
+import pytest
+
+from tests.wire_types import body_faults, event_faults
+
+_API = "/v1"
+
+
+class Reading:
+    """One answer, read piece by piece."""
+
+    def __init__(self, request: httpx2.Request, response: httpx2.Response, faults: list[str]) -> None:
+        self._request = request
+        self._status = response.status_code
+        self._kind = response.headers.get("content-type", "").partition(";")[0]
+        self._faults = faults
+        self._unread = b""
+
+    def feed(self, piece: bytes) -> None:
+        self._unread += piece
+        if self._kind == "text/event-stream":
+            *frames, self._unread = self._unread.split(b"\n\n")
+            for frame in frames:
+                self._read_frame(frame)
+
+    def end(self) -> None:
+        """The whole body was read."""
+        if self._kind == "application/json":
+            path = self._request.url.path.removeprefix(_API)
+            self._faults += body_faults(self._request.method, path, self._status, json.loads(self._unread))
+
+    def _read_frame(self, frame: bytes) -> None:
+        for line in frame.split(b"\n"):
+            if line.startswith(b"data: ") and line != b"data: [DONE]":
+                self._faults += event_faults(json.loads(line.removeprefix(b"data: ")))
+
+
+class WatchedStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """A body on its way to the client."""
+
+    def __init__(self, stream: httpx2.SyncByteStream | httpx2.AsyncByteStream, reading: Reading) -> None:
+        self._stream = stream
+        self._reading = reading
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            self._reading.feed(piece)
+            yield piece
+        self._reading.end()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            self._reading.feed(piece)
+            yield piece
+        self._reading.end()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Read along from now on; the faults found."""
+    faults: list[str] = []
+    handle, handle_async = httpx2.HTTPTransport.handle_request, httpx2.AsyncHTTPTransport.handle_async_request
+
+    def watched(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if request.url.path.startswith(f"{_API}/"):
+            response.stream = WatchedStream(response.stream, Reading(request, response, faults))
+        return response
+
+    def handle_request(transport: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
+        return watched(request, handle(transport, request))
+
+    async def handle_async_request(transport: httpx2.AsyncHTTPTransport, request: httpx2.Request) -> httpx2.Response:
+        return watched(request, await handle_async(transport, request))
+
+    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", handle_request)
+    monkeypatch.setattr(httpx2.AsyncHTTPTransport, "handle_async_request", handle_async_request)
+    return faults
