@@ -7,9 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from shared import clock
-from shared.queue import Dispatcher
+from shared.core.response_render import render
+from shared.core.turn_status import Status
+from shared.queue import QUEUES, Dispatcher, celery_app
 from shared.settings import Settings
 from tests.tcp_proxy import TcpProxy
+from tests.unit.core.core_examples import turn
 
 MESSAGES = 50
 AT_ONCE_SECONDS = 0.5
@@ -58,3 +61,20 @@ def test_a_second_after_a_failure_it_is_tried_again(monkeypatch: pytest.MonkeyPa
     dispatch_all(dispatcher)
     dispatcher.close()
     assert dispatcher.tried == [f"resp_{number}" for number in range(MESSAGES)]
+
+
+@pytest.mark.parametrize(
+    "tier", ["auto", "default", "scale", "flex", "priority", "fast", "ultrafast"], ids=lambda tier: f"tier {tier}"
+)
+def test_a_turn_goes_to_the_queue_of_the_tier_that_its_response_names(
+    redis_url: str, key_prefix: str, tier: str
+) -> None:
+    settings = Settings(redis_url=redis_url, key_prefix=key_prefix)
+    dispatcher = Dispatcher(settings)
+    dispatcher.dispatch("resp_1", tier)
+    dispatcher.close()
+    with celery_app(settings).connection_for_read() as connection:
+        channel = connection.default_channel
+        waiting = {name: channel.queue_declare(name).message_count for name in QUEUES}
+    used = render(turn(request={"model": "m", "service_tier": tier}), Status.QUEUED)["service_tier"]
+    assert waiting == dict.fromkeys(QUEUES, 0) | {used: 1}

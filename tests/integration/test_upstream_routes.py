@@ -202,7 +202,7 @@ def test_models_of_an_upstream_that_fails_are_left_out(
 def test_a_request_of_the_servers_own_dialect_goes_the_same_ways(
     configure: Any, first: ScriptedUpstream, second: ScriptedUpstream, refusal: Reply, served: bytes | None
 ) -> None:
-    upstreams = configure({"models": ["m"], "fallbacks": ["second"]}, {"aliases": {"m": "theirs"}})
+    upstreams = configure({"aliases": {"m": "ours"}, "fallbacks": ["second"]}, {"aliases": {"m": "theirs"}})
     first.script("hello", [refusal])
     second.script("hello", [Reply(200, b'{"by": "second"}')])
 
