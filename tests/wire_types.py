@@ -12,6 +12,8 @@ from openai import BaseModel
 from openai.types import Model
 from openai.types.conversations import Conversation, ConversationDeletedResource, ConversationItem
 from openai.types.responses import (
+    CompactedResponse,
+    InputTokenCountResponse,
     Response,
     ResponseFunctionCallArgumentsDoneEvent,
     ResponseItem,
@@ -59,6 +61,8 @@ class Refusal(BaseModel):
 BODIES: dict[str, Any] = {
     "POST /responses": Response,
     "GET /responses": Page[Response],
+    "POST /responses/compact": CompactedResponse,
+    "POST /responses/input_tokens": InputTokenCountResponse,
     "GET /responses/ID": Response,
     "DELETE /responses/ID": DeletedResponse,
     "POST /responses/ID/cancel": Response,
@@ -101,7 +105,8 @@ def event_faults(event: Mapping[str, Any]) -> list[str]:
 
 def body_faults(method: str, path: str, status: int, body: Any) -> list[str]:
     """What is wrong with the JSON body that answers `method` on `path` (without `/v1`)."""
-    route = f"{method} {_ID.sub('ID', path)}"
+    route = f"{method} {path}"
+    route = route if route in BODIES else _ID.sub("ID", route)
     wanted = BODIES.get(route) if status < 400 else Refusal
     return _faults(wanted, body, f"{route} {status}") if wanted else [f"{route}: no known answer"]
 

@@ -1,4 +1,4 @@
-"""Reads along: every answer to any HTTP client of this process is held against the SDK's types (`wire_types`).
+"""Reads along: what our routes answer any HTTP client of this process is held against the SDK's types (`wire_types`).
 
 Faults are collected, not raised: a client may take an error for a lost connection and go on.
 """
@@ -11,7 +11,7 @@ import pytest
 
 from tests.wire_types import body_faults, event_faults
 
-_API = "/v1"
+_ROUTES = ("/v1/responses", "/v1/conversations", "/v1/models")
 
 
 class Reading:
@@ -34,7 +34,7 @@ class Reading:
     def end(self) -> None:
         """The whole body was read."""
         if self._kind == "application/json":
-            path = self._request.url.path.removeprefix(_API)
+            path = self._request.url.path.removeprefix("/v1")
             self._faults += body_faults(self._request.method, path, self._status, json.loads(self._unread))
 
     def _read_frame(self, frame: bytes) -> None:
@@ -75,7 +75,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     handle, handle_async = httpx2.HTTPTransport.handle_request, httpx2.AsyncHTTPTransport.handle_async_request
 
     def watched(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        if request.url.path.startswith(f"{_API}/"):
+        if request.url.path.startswith(_ROUTES):
             response.stream = WatchedStream(response.stream, Reading(request, response, faults))
         return response
 
