@@ -13,7 +13,7 @@ COMPILE := uv pip compile --quiet --universal -p 3.11 --no-emit-index-url --gene
 # Some of it is judged by the clock, which a busy machine bends: what fails is tried once more, and told twice.
 FAULTS = $(BIN)/pytest tests/faults || $(BIN)/pytest tests/faults --last-failed --last-failed-no-failures none
 
-.PHONY: help install up demo test faults chaos mutants release-check lint types check format lock bench real-model clean
+.PHONY: help install up demo test faults chaos mutants release-check lint types check format lock bench real-model compliance clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,10 @@ bench: install ## Measure latencies and costs
 
 real-model: install ## Run the demo's account against a real inference server (heavy)
 	ops/real-model.sh
+
+compliance: install ## Run the Open Responses compliance suite, of which SUITE is a checkout (needs bun)
+	@test -n "$(SUITE)" || { echo "make compliance SUITE=/path/to/a/checkout/of/openresponses"; exit 1; }
+	ops/compliance.sh "$(SUITE)"
 
 clean: ## Remove the virtual environment, caches and local data
 	rm -rf .venv .venv-real-model .turnstone .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

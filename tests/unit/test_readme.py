@@ -17,7 +17,7 @@ def test_configuration_table_lists_every_setting_with_its_default_and_meaning():
 def test_first_commands_are_targets_of_the_makefile():
     makefile = (ROOT / "Makefile").read_text()
 
-    for target in ("demo", "up", "test", "check", "faults", "bench", "real-model"):
+    for target in ("demo", "up", "test", "check", "faults", "bench", "real-model", "compliance"):
         assert f"make {target}" in README
         assert f"\n{target}: " in makefile
 
