@@ -1,6 +1,6 @@
 """What a server says, held against the official SDK's own types: strictly, and with nothing they do not name.
 
-`event_faults` and `body_faults` tell what is wrong, in words for a test's report.
+`event_faults`, `message_faults` and `body_faults` tell what is wrong, in words for a test's report.
 """
 
 import re
@@ -17,8 +17,10 @@ from openai.types.responses import (
     Response,
     ResponseFunctionCallArgumentsDoneEvent,
     ResponseItem,
+    ResponsesServerEvent,
     ResponseStreamEvent,
 )
+from openai.types.responses.responses_server_event import ResponseFunctionCallArgumentsWsDone
 from openai.types.shared import ErrorObject
 from pydantic import TypeAdapter, ValidationError
 
@@ -78,8 +80,9 @@ BODIES: dict[str, Any] = {
     "GET /conversations/ID/items/ID": ConversationItem,
     "DELETE /conversations/ID/items/ID": Conversation,
     "GET /models": Models,
+    "GET /models/ID": Model,
 }
-_ID = re.compile(r"(?<=responses/)[^/]+|(?<=conversations/)[^/]+|(?<=items/)[^/]+")
+_ID = re.compile(r"(?<=responses/)[^/]+|(?<=conversations/)[^/]+|(?<=items/)[^/]+|(?<=models/).+")
 
 GIVEN_BACK = (Page[ResponseItem], Page[ConversationItem], ConversationItem)
 """Items as their clients gave them, fields of their own included."""
@@ -90,6 +93,7 @@ ALWAYS: dict[type[BaseModel], set[str]] = {Response: NEVER_NULL | MAY_BE_NULL, E
 BESIDE: dict[type[BaseModel], set[str]] = {
     Response: {"store", "presence_penalty", "frequency_penalty", "turnstone"},
     ResponseFunctionCallArgumentsDoneEvent: {"name"},
+    ResponseFunctionCallArgumentsWsDone: {"name"},
 }
 """Fields that the SDK does not name: of the published schemas, and one of ours."""
 
@@ -98,9 +102,12 @@ _FAULTS_SHOWN = 8
 
 def event_faults(event: Mapping[str, Any]) -> list[str]:
     """What is wrong with an event of a stream."""
-    kind = str(event.get("type"))
-    wanted = _events().get(kind)
-    return _faults(wanted, event, kind) if wanted else [f"{kind}: no such event"]
+    return _faults_by_type(ResponseStreamEvent, event)
+
+
+def message_faults(event: Mapping[str, Any]) -> list[str]:
+    """What is wrong with an event that came over a WebSocket."""
+    return _faults_by_type(ResponsesServerEvent, event)
 
 
 def body_faults(method: str, path: str, status: int, body: Any) -> list[str]:
@@ -109,6 +116,12 @@ def body_faults(method: str, path: str, status: int, body: Any) -> list[str]:
     route = route if route in BODIES else _ID.sub("ID", route)
     wanted = BODIES.get(route) if status < 400 else Refusal
     return _faults(wanted, body, f"{route} {status}") if wanted else [f"{route}: no known answer"]
+
+
+def _faults_by_type(union: Any, event: Mapping[str, Any]) -> list[str]:
+    kind = str(event.get("type"))
+    wanted = _by_type(union).get(kind)
+    return _faults(wanted, event, kind) if wanted else [f"{kind}: no such event"]
 
 
 def _faults(wanted: Any, told: Any, where: str) -> list[str]:
@@ -138,6 +151,6 @@ def _adapter(wanted: Any) -> TypeAdapter[Any]:
 
 
 @cache
-def _events() -> dict[str, type[BaseModel]]:
-    union, *_ = get_args(ResponseStreamEvent)
-    return {kind: model for model in get_args(union) for kind in get_args(model.model_fields["type"].annotation)}
+def _by_type(union: Any) -> dict[str, type[BaseModel]]:
+    models, *_ = get_args(union)
+    return {kind: model for model in get_args(models) for kind in get_args(model.model_fields["type"].annotation)}

@@ -1,15 +1,17 @@
-"""Reads along: what our routes answer any HTTP client of this process is held against the SDK's types (`wire_types`).
+"""Reads along: what our routes answer any HTTP or WebSocket client here is held against the SDK's types (`wire_types`).
 
 Faults are collected, not raised: a client may take an error for a lost connection and go on.
 """
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx2
 import pytest
+from websockets.sync.connection import Connection
 
-from tests.wire_types import body_faults, event_faults
+from tests.wire_types import body_faults, event_faults, message_faults
 
 _ROUTES = ("/v1/responses", "/v1/conversations", "/v1/models")
 
@@ -72,6 +74,12 @@ class WatchedStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
 def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Read along from now on; the faults found."""
     faults: list[str] = []
+    _watch_http(monkeypatch, faults)
+    _watch_websockets(monkeypatch, faults)
+    return faults
+
+
+def _watch_http(monkeypatch: pytest.MonkeyPatch, faults: list[str]) -> None:
     handle, handle_async = httpx2.HTTPTransport.handle_request, httpx2.AsyncHTTPTransport.handle_async_request
 
     def watched(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
@@ -87,4 +95,14 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", handle_request)
     monkeypatch.setattr(httpx2.AsyncHTTPTransport, "handle_async_request", handle_async_request)
-    return faults
+
+
+def _watch_websockets(monkeypatch: pytest.MonkeyPatch, faults: list[str]) -> None:
+    receive = Connection.recv
+
+    def recv(connection: Connection, *arguments: Any, **named: Any) -> Any:
+        message = receive(connection, *arguments, **named)
+        faults.extend(message_faults(json.loads(message)))
+        return message
+
+    monkeypatch.setattr(Connection, "recv", recv)

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from websockets.sync.server import ServerConnection, serve
 
 from tests.wire_watch import watch
 
@@ -81,4 +82,19 @@ def test_the_async_sdk(wrong: str, faults: list[str]) -> None:
             assert [event.type async for event in stream] == ["made.up"]
 
     asyncio.run(scenario())
+    assert faults == ["made.up: no such event"]
+
+
+def test_the_sdk_over_a_websocket(faults: list[str]) -> None:
+    def answer(connection: ServerConnection) -> None:
+        connection.send(json.dumps({"type": "made.up"}))
+
+    with serve(answer, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{server.socket.getsockname()[1]}/v1"
+        with OpenAI(base_url=address, api_key="none") as client, client.responses.connect() as connection:
+            assert connection.recv().type == "made.up"
+        server.shutdown()
+        thread.join()
     assert faults == ["made.up: no such event"]

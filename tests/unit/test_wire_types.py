@@ -8,7 +8,7 @@ import pytest
 from shared.core.response_render import render
 from shared.core.turn_status import Status
 from tests.stored_turns import body_of, called, new_turn, said
-from tests.wire_types import body_faults, event_faults
+from tests.wire_types import body_faults, event_faults, message_faults
 
 DELTA = {
     "type": "response.output_text.delta",
@@ -36,7 +36,10 @@ def test_what_is_right_has_no_faults() -> None:
     assert body_faults("GET", "/conversations/conv_1/items", 200, EMPTY_PAGE) == []
     assert body_faults("GET", "/responses/resp_1", 404, {"error": ERROR}) == []
     assert event_faults(DELTA) == []
-    assert event_faults({"type": "response.completed", "sequence_number": 9, "response": completed()}) == []
+    end = {"type": "response.completed", "sequence_number": 9, "response": completed()}
+    assert event_faults(end) == []
+    assert message_faults(end | {"stream_id": "lane"}) == []
+    assert message_faults({"type": "error", "status": 400, "error": ERROR}) == []
 
 
 WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
@@ -82,9 +85,10 @@ def test_a_wrong_response_is_noticed_alone_in_a_page_and_in_an_event(
         ({name: value for name, value in DELTA.items() if name != "item_id"}, "item_id: Field required"),
     ],
 )
-def test_a_wrong_event_is_noticed(event: dict[str, Any], told: str) -> None:
+def test_a_wrong_event_is_noticed_in_a_stream_and_over_a_websocket(event: dict[str, Any], told: str) -> None:
     (fault,) = event_faults(event)
     assert told in fault
+    assert message_faults(event) == [fault]
 
 
 def test_an_error_without_its_envelope_and_an_answer_of_an_unknown_route_are_noticed() -> None:
