@@ -12,6 +12,7 @@ from api import (
     errors,
     events,
     health,
+    input_tokens,
     openapi,
     pass_through,
     responses,
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         _allow_origins(app, settings.allowed_origins)
     errors.install(app)
     app.include_router(responses.router)
+    app.include_router(input_tokens.router)
     app.include_router(websocket.router)
     app.include_router(events.router)
     app.include_router(conversations.router)

@@ -1,6 +1,8 @@
 """How many streams one API process holds open, in all and for one owner: refused before anything is accepted."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -23,6 +25,15 @@ class StreamLimits:
             raise RateLimited("Too many streams are open. Close one, or try again.", _TRY_AGAIN_SECONDS)
         self._open[owner] += 1
         return Slot(self, owner)
+
+    @contextmanager
+    def holding(self, owner: str) -> Iterator[None]:
+        """A slot for as long as the block runs; raises RateLimited."""
+        slot = self.take(owner)
+        try:
+            yield
+        finally:
+            slot.let_go()
 
     def let_go(self, owner: str) -> None:
         """One stream less."""

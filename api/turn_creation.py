@@ -1,17 +1,18 @@
 """From an accepted request to a stored turn on its way to a worker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.idempotency import COMES_BACK_SECONDS, IdempotencyKey
 from api.runtime import ApiRuntime
 from shared import clock, ids
 from shared.core import prompt
+from shared.core.context import Context
 from shared.core.input_items import turn_items
 from shared.core.request_rules import Policy, accept
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.errors import conversation_locked, conversation_not_found
-from shared.store import conversation_items, conversations, creation, idempotency, references
+from shared.store import context, conversation_items, conversations, creation, idempotency, references
 from shared.store import items as stored_items
 from shared.store.engine import Connection
 from shared.wire.items import Item
@@ -47,6 +48,15 @@ class Creation:
             if made is not None:
                 return Placed(made, dispatchable=False, repeated=True)
         return Placed(self.turn.id, self._create(connection, owner))
+
+    def rehearse(self, connection: Connection, owner: str) -> Context:
+        """What the model would be told in such a turn; raises as `store` does, and when a turn before it still runs."""
+        with connection.begin_nested() as turn_in_place:
+            replace(self, queues=False)._create(connection, owner)
+            told = context.load(connection, self.turn)
+            turn_in_place.rollback()
+        assert told, "the turn was accepted: what it goes on from is there"
+        return told
 
     def _create(self, connection: Connection, owner: str) -> bool:
         references.check(connection, owner, self.items)

@@ -60,6 +60,8 @@ class ScriptedUpstream:
         self.models = Reply(
             200, json.dumps({"object": "list", "data": [{"id": "scripted", "object": "model"}]}).encode()
         )
+        self.tokenizers: dict[str, Reply] = {}
+        """What it answers at `/tokenize` and `/apply-template`; it has none of its own."""
         self.port = 0
         self._scripts: dict[str, list[Sequence[Step]]] = {}
         self._open_gates: set[str] = set()
@@ -151,6 +153,8 @@ class ScriptedUpstream:
         app.router.add_get("/v1/models", self._list_models)
         for path in ("/v1/chat/completions", "/v1/embeddings"):
             app.router.add_post(path, self._complete)
+        for path in ("/tokenize", "/apply-template"):
+            app.router.add_post(path, self._tokenize)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         try:
@@ -171,6 +175,11 @@ class ScriptedUpstream:
 
     async def _list_models(self, _request: web.Request) -> web.Response:
         return _reply(self.models)
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        call = Call(self._changed, request, json.loads(await request.read()))
+        self._note(lambda: self.calls.append(call))
+        return _reply(self.tokenizers.get(request.path, Reply(404)))
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         call = Call(self._changed, request, json.loads(await request.read()))

@@ -31,6 +31,10 @@ class Upstream(Protocol):
         """Post `body`, of the server's own dialect, to `path`; raises UpstreamError unless an answer has begun."""
         ...
 
+    async def count_tokens(self, request: Mapping[str, Any], items: Sequence[Item]) -> int:
+        """How many tokens the model would read in such a turn: the server's own count. Raises as `stream` does."""
+        ...
+
     async def models(self) -> list[dict[str, Any]]:
         """The models it serves, as OpenAI model objects."""
         ...

@@ -44,6 +44,11 @@ def garbage() -> UpstreamError:
     return UpstreamError("The upstream model server sent an answer that cannot be read.")
 
 
+def uncounted() -> UpstreamError:
+    """An answer that does not say how many tokens were read."""
+    return UpstreamError("The upstream model server does not say how many tokens it has read.")
+
+
 def unsendable() -> UpstreamError:
     """A request that JSON for other programs cannot hold: a number beyond 64 bits, half a surrogate pair."""
     return UpstreamError("The request holds a value that cannot be sent to the upstream model.", code="invalid_prompt")

@@ -12,7 +12,7 @@ import orjson
 import structlog
 from multidict import CIMultiDict
 
-from shared.core.chunks import Chunk
+from shared.core.chunks import Chunk, Usage
 from shared.core.retry import retry_delay
 from shared.errors import UpstreamError
 from shared.upstream import failures
@@ -38,6 +38,8 @@ class HttpUpstream(ABC):
 
     kind: ClassVar[Kind]
     path: ClassVar[str]
+    fewest_output_tokens: ClassVar[int] = 16
+    """The least answer that can be asked for."""
 
     @abstractmethod
     def body(self, request: Mapping[str, Any], items: Sequence[Item]) -> dict[str, Any]:
@@ -93,6 +95,24 @@ class HttpUpstream(ABC):
         """Post `body` to `path` as it is, once; raises UpstreamError unless an answer has begun."""
         response, first = await self._begin(path, _payload(body))
         return Forwarded(response, first, self._idle_seconds)
+
+    async def count_tokens(self, request: Mapping[str, Any], items: Sequence[Item]) -> int:
+        """What a turn's model would read, as its server counts when it gives the least answer it can."""
+        least = {**request, "max_output_tokens": self.fewest_output_tokens}
+        async with aclosing(self.stream(least, items)) as batches:
+            async for batch in batches:
+                for chunk in batch:
+                    if isinstance(chunk, Usage) and chunk.input_tokens:
+                        return chunk.input_tokens
+        raise failures.uncounted()
+
+    async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON object that the server answers at `path`; raises UpstreamError."""
+        answer = await self.forward(path, body)
+        try:
+            return as_object(parse_json(b"".join([piece async for piece in answer.pieces()])))
+        finally:
+            answer.close()
 
     async def models(self) -> list[dict[str, Any]]:
         """The server's models, with the fields of OpenAI's objects that small servers leave out."""

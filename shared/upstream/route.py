@@ -1,9 +1,9 @@
 """A model's way: its upstream, and those that stand in for it before the first token."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -13,6 +13,7 @@ from shared.upstream.base import Kind, Upstream
 from shared.upstream.forwarded import Forwarded
 from shared.wire.items import Item
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -27,6 +28,10 @@ class Way:
     def stream(self, request: Mapping[str, Any], items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
         """Have it answer, under its own name for the model."""
         return self.upstream.stream({**request, "model": self.model}, items)
+
+    async def count_tokens(self, request: Mapping[str, Any], items: Sequence[Item]) -> int:
+        """Have it count, under its own name for the model."""
+        return await self.upstream.count_tokens({**request, "model": self.model}, items)
 
     async def forward(self, path: str, body: Mapping[str, Any]) -> Forwarded:
         """Have it answer a request of its own dialect, under its own name for the model."""
@@ -50,14 +55,21 @@ class Route:
 
     async def forward(self, path: str, body: Mapping[str, Any]) -> Forwarded:
         """As `Upstream.forward`, by the first way that answers."""
+        return await self._first(lambda way: way.forward(path, body))
+
+    async def count_tokens(self, request: Mapping[str, Any], items: Sequence[Item]) -> int:
+        """As `Upstream.count_tokens`, by the first way that answers."""
+        return await self._first(lambda way: way.count_tokens(request, items))
+
+    async def _first(self, ask: Callable[[Way], Awaitable[T]]) -> T:
         for way in self.ways[:-1]:
             try:
-                return await way.forward(path, body)
+                return await ask(way)
             except UpstreamError as error:
-                if error.code == "invalid_prompt":
+                if error.code == "invalid_prompt":  # the next would say the same of it
                     raise
                 log.warning("upstream_fallback", upstream=way.name, reason=error.message)
-        return await self.ways[-1].forward(path, body)
+        return await ask(self.ways[-1])
 
     async def _try_each(self, request: Mapping[str, Any], items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
         for way, following in zip(self.ways, [*self.ways[1:], None], strict=True):

@@ -194,6 +194,13 @@ class Response(Answer):
     turnstone: TurnFacts
 
 
+class InputTokens(Answer):
+    """How many tokens the model would read."""
+
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
 class DeletedResponse(Answer):
     """A response that was erased."""
 

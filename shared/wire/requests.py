@@ -120,3 +120,9 @@ class CreateResponse(Strict):
     safety_identifier: Annotated[str, StringConstraints(max_length=128)] | None = None
     prompt_cache_key: str | None = None
     user: str | None = None
+
+
+class CountInputTokens(CreateResponse):
+    """A turn whose input is to be counted; how it would be answered makes no difference."""
+
+    personality: str | None = None

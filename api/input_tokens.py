@@ -1,0 +1,27 @@
+"""/v1/responses/input_tokens: how many tokens a turn's model would read, by the count of its own server."""
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import turn_creation
+from api.caller import while_connected
+from api.dependencies import Owner, Runtime
+from api.request_body import read_as
+from shared.wire.requests import CountInputTokens
+
+router = APIRouter(prefix="/v1/responses")
+
+
+@router.post("/input_tokens")
+async def count(request: Request, runtime: Runtime, owner: Owner) -> Response:
+    """Count the input of a turn, with all that it goes on from; nothing is stored."""
+    body = await read_as(CountInputTokens, request, runtime.settings.max_body_bytes)
+    creation = turn_creation.prepare(runtime, owner, body)
+    asked = creation.turn.request
+    with runtime.streams.holding(owner):
+        told = await runtime.write(creation.rehearse, owner)
+        counting = runtime.upstreams.of(asked["model"]).count_tokens(asked, told.items)
+        counted = {"object": "response.input_tokens", "input_tokens": await while_connected(request, counting)}
+    return Response(orjson.dumps(counted), media_type="application/json")
