@@ -120,6 +120,11 @@ class UpstreamError(TurnstoneError):
         return self.message
 
 
+def missing_parameter(param: str) -> InvalidRequest:
+    """The refusal of a request that lacks something it must have."""
+    return InvalidRequest(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+
+
 def unsupported_parameter(param: str, message: str) -> InvalidRequest:
     """The refusal of something that the published API has and this server has not."""
     return InvalidRequest(message, param, "unsupported_parameter")

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from shared.core.chunks import Chunk, Finish, Reasoning, Refusal, Text, ToolCall, Usage
+from shared.core.custom_input import CustomInput
 from shared.core.emission import Emission
 from shared.core.response_fold import OpenItem, ResponseFold
 from shared.core.response_render import usage_body
+from shared.core.told_tools import ToldTool, told_tools
 from shared.core.turn import Outcome
 from shared.core.turn_status import Status
 from shared.errors import UpstreamError
@@ -38,6 +40,7 @@ class Assembly:
         self._new_call_id = new_call_id
         self._writing: OpenItem | None = None
         self._calls: dict[int, OpenItem] = {}
+        self._inputs: dict[int, CustomInput] = {}
         self._finish: Finish | None = None
         self._usage: Usage | None = None
 
@@ -98,25 +101,36 @@ class Assembly:
 
     def _call(self, chunk: ToolCall) -> None:
         call = self._calls.get(chunk.position) or self._open_call(chunk)
-        if chunk.arguments:
-            self._emission.emit(
-                wire.ARGUMENTS_DELTA, item_id=call.item["id"], output_index=call.output_index, delta=chunk.arguments
-            )
+        custom = self._inputs.get(chunk.position)
+        text = custom.feed(chunk.arguments) if custom else chunk.arguments
+        if text:
+            kind = wire.CALLS[call.item["type"]].delta
+            self._emission.emit(kind, item_id=call.item["id"], output_index=call.output_index, delta=text)
 
     def _open_call(self, chunk: ToolCall) -> OpenItem:
         if not chunk.name:
             raise UpstreamError("The upstream model server sent a tool call without a name.")
         self._close_writing()
+        tool = self._tool(chunk.name)
+        kind = "custom_tool_call" if tool and tool.custom else "function_call"
+        if tool and tool.custom:
+            self._inputs[chunk.position] = CustomInput()
         item: Item = {
-            "id": self._new_item_id("function_call"),
-            "type": "function_call",
+            "id": self._new_item_id(kind),
+            "type": kind,
             "status": "in_progress",
             "call_id": self._call_id(chunk),
-            "name": chunk.name,
-            "arguments": "",
+            "name": tool.tool["name"] if tool else chunk.name,
+            wire.CALLS[kind].key: "",
         }
+        if tool and tool.space:
+            item["namespace"] = tool.space
         call = self._calls[chunk.position] = self._emission.add_item(item)
         return call
+
+    def _tool(self, name: str) -> ToldTool | None:
+        """The caller's tool of this name; models also call what there is not."""
+        return next((tool for tool in told_tools(self.fold.base["tools"]) if tool.name == name), None)
 
     def _call_id(self, chunk: ToolCall) -> str:
         # Two calls of one id could not be told apart when their outputs come.

@@ -66,14 +66,10 @@ class Emission:
         """Say that the item is done."""
         self.close_part(item)
         body = item.body(status)
-        if body["type"] == "function_call":
-            self.emit(
-                wire.ARGUMENTS_DONE,
-                item_id=body["id"],
-                output_index=item.output_index,
-                name=body["name"],
-                arguments=body["arguments"],
-            )
+        if call := wire.CALLS.get(body["type"]):
+            named = {"name": body["name"]} if body["type"] == "function_call" else {}
+            whole = {call.key: body[call.key]}
+            self.emit(call.done, item_id=body["id"], output_index=item.output_index, **named, **whole)
         self.emit(wire.ITEM_DONE, output_index=item.output_index, item=body)
 
     def end(self, outcome: Outcome, number: int | None = None) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.errors import InvalidRequest, unsupported_parameter
+from shared.errors import InvalidRequest, missing_parameter, unsupported_parameter
 from shared.wire.items import CONTENT_PARTS, CONVERSATION_ITEMS, TURN_ITEMS, Item, Open
 from shared.wire.request_fields import REQUEST_FIELDS, Fate, fields_with
 
@@ -111,7 +111,7 @@ def invalid_field(error: ValidationError, prefix: str = "") -> InvalidRequest:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     param = prefix + _path([part for part in first["loc"] if not _is_union_tag(part)])
     if first["type"] == "missing":
-        return InvalidRequest(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+        return missing_parameter(param)
     code = "invalid_type" if first["type"].endswith("_type") else "invalid_value"
     return InvalidRequest(f"Invalid value for '{param}': {first['msg']}.", param, code)
 

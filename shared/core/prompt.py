@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from shared.core.told_tools import told_name, told_tools
 from shared.errors import InvalidRequest
 from shared.wire.items import Item
 
@@ -123,7 +124,8 @@ def _write_calls(written: Messages, answered: list[tuple[Item, Item]]) -> None:
 def _call(item: Item) -> dict[str, Any]:
     custom = item["type"] == "custom_tool_call"
     arguments = orjson.dumps({"input": item["input"]}).decode() if custom else item["arguments"]
-    return {"id": item["call_id"], "type": "function", "function": {"name": item["name"], "arguments": arguments}}
+    name = told_name(item["name"], item.get("namespace"))
+    return {"id": item["call_id"], "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def _message(item: Item) -> dict[str, Any]:
@@ -167,24 +169,19 @@ def _part(part: Any) -> dict[str, Any]:
 
 def _tool_fields(request: Mapping[str, Any]) -> dict[str, Any]:
     choice = request.get("tool_choice", "auto")
-    tools = request.get("tools", [])
+    told = list(told_tools(request.get("tools", [])))
     if isinstance(choice, dict) and choice["type"] == "allowed_tools":
-        allowed = {tool["name"] for tool in choice["tools"]}
-        tools = [tool for tool in tools if tool["name"] in allowed]
+        told = [tool for tool in told if any(map(tool.is_meant, choice["tools"]))]
         choice = choice["mode"]
-    if not tools:
+    if not told:
         return {}
     if isinstance(choice, dict):
-        choice = {"type": "function", "function": {"name": choice["name"]}}
-    fields = {"tools": [_tool(tool) for tool in tools], "tool_choice": choice}
+        meant = next(tool for tool in told if tool.is_meant(choice))
+        choice = {"type": "function", "function": {"name": meant.name}}
+    fields = {"tools": [tool.function() for tool in told], "tool_choice": choice}
     if "parallel_tool_calls" in request:
         fields["parallel_tool_calls"] = request["parallel_tool_calls"]
     return fields
-
-
-def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    keys = ("name", "description", "parameters", "strict")
-    return {"type": "function", "function": {key: tool[key] for key in keys if tool.get(key) is not None}}
 
 
 def _text_fields(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,13 +28,11 @@ def replay(turn: Turn, stored: ResponseBody) -> list[Event]:
 
 
 def _replay_item(emission: Emission, item: Item) -> None:
-    call = item["type"] == "function_call"
-    empty: Item = {"arguments": ""} if call else {"content": []}
+    call = wire.CALLS.get(item["type"])
+    empty: Item = {call.key: ""} if call else {"content": []}
     opened = emission.add_item(item | {"status": "in_progress"} | empty)
     if call:
-        emission.emit(
-            wire.ARGUMENTS_DELTA, item_id=item["id"], output_index=opened.output_index, delta=item["arguments"]
-        )
+        emission.emit(call.delta, item_id=item["id"], output_index=opened.output_index, delta=item[call.key])
     for part in item.get("content") or ():
         _replay_part(emission, part, opened.place())
         emission.close_part(opened)

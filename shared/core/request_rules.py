@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.tool_rules import RequestObject, check_tool_choice, take_tools
-from shared.errors import InvalidRequest, unsupported_parameter
+from shared.errors import InvalidRequest, missing_parameter, unsupported_parameter
 from shared.wire.request_fields import REQUEST_FIELDS, Fate, fields_with
 from shared.wire.requests import CreateResponse, Strict
 
@@ -61,10 +61,10 @@ def accept(body: CreateResponse, policy: Policy, *, input_required: bool = True)
 
 def _require(body: CreateResponse, input_required: bool) -> None:
     if body.model is None:
-        raise InvalidRequest("Missing required parameter: 'model'.", "model", "missing_required_parameter")
+        raise missing_parameter("model")
     nothing = body.input in (None, []) and body.previous_response_id is None and body.conversation is None
     if nothing and input_required:
-        raise InvalidRequest("Missing required parameter: 'input'.", "input", "missing_required_parameter")
+        raise missing_parameter("input")
     if body.previous_response_id is not None and body.conversation is not None:
         raise InvalidRequest(
             "'previous_response_id' cannot be used together with 'conversation'.",
@@ -126,7 +126,7 @@ def _check_text_format(body: CreateResponse) -> None:
         for key, value in (("name", form.name), ("schema", form.schema_)):
             if value is None:
                 where = f"text.format.{key}"
-                raise InvalidRequest(f"Missing required parameter: '{where}'.", where, "missing_required_parameter")
+                raise missing_parameter(where)
 
 
 def _includes(body: CreateResponse) -> list[str]:

@@ -31,7 +31,7 @@ class OpenPart:
 
 @dataclass(slots=True)
 class OpenItem:
-    """An output item still growing: its closed parts, the one open part, or a call's arguments."""
+    """An output item still growing: its closed parts, the one open part, or a call's arguments or input."""
 
     item: Item
     output_index: int
@@ -45,8 +45,8 @@ class OpenItem:
 
     def body(self, status: str) -> Item:
         """The item as it stands, under `status`."""
-        if self.item["type"] == "function_call":
-            return self.item | {"arguments": "".join(self.arguments), "status": status}
+        if call := wire.CALLS.get(self.item["type"]):
+            return self.item | {call.key: "".join(self.arguments), "status": status}
         content = [*self.parts, self.part.body()] if self.part else [*self.parts]
         return self.item | {"content": content, "status": status}
 
@@ -140,6 +140,6 @@ _STEPS: dict[str, Callable[[ResponseFold, Event], None]] = {
     wire.TEXT_DELTA: ResponseFold._text,
     wire.REFUSAL_DELTA: ResponseFold._text,
     wire.REASONING_DELTA: ResponseFold._text,
-    wire.ARGUMENTS_DELTA: ResponseFold._arguments,
+    **{call.delta: ResponseFold._arguments for call in wire.CALLS.values()},
     **dict.fromkeys(wire.TERMINAL_EVENTS, ResponseFold._terminal),
 }

@@ -111,7 +111,7 @@ def _or(request: dict[str, Any], name: str, default: Any) -> Any:
 
 def _echo_tool(tool: dict[str, Any]) -> dict[str, Any]:
     # Open Responses wants these keys present on function tools, null or not.
-    return {"description": None, "parameters": None, "strict": None} | tool
+    return ({"description": None, "parameters": None, "strict": None} if tool["type"] == "function" else {}) | tool
 
 
 def _echo_text(request: dict[str, Any]) -> dict[str, Any]:

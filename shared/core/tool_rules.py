@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from shared.core.input_items import invalid_field
-from shared.errors import InvalidRequest, unsupported_parameter
-from shared.wire.requests import FunctionTool, Strict
+from shared.core.told_tools import CALLABLE, Tool, told_tools
+from shared.errors import InvalidRequest, missing_parameter, unsupported_parameter
+from shared.wire.requests import CustomTool, FunctionTool, NamespaceTool, Strict
 
-Tool = dict[str, Any]
+_SHAPES: dict[str, type[Strict]] = {"function": FunctionTool, "custom": CustomTool, "namespace": NamespaceTool}
 
 
 class RequestObject(NamedTuple):
@@ -33,45 +34,68 @@ def take_tools(tools: list[Tool], *, reject_others: bool = False) -> TakenTools:
     """Check each tool; raises InvalidRequest. What the model server cannot run is an offer, and left out."""
     taken = TakenTools()
     for index, tool in enumerate(tools):
-        where, kind = f"tools[{index}]", tool.get("type")
-        if not isinstance(kind, str):
-            raise InvalidRequest(
-                f"Missing required parameter: '{where}.type'.", f"{where}.type", "missing_required_parameter"
-            )
-        if kind == "function":
+        if _take(tool, f"tools[{index}]", tuple(_SHAPES), taken, reject_others):
             taken.usable.append(tool)
-            taken.objects.append(_function(tool, where))
-        elif reject_others:
-            raise unsupported_parameter(f"{where}.type", f"The model server cannot run tools of type '{kind[:64]}'.")
-        else:
-            taken.left_out.append(f"{where}:{kind[:64]}")
+    _refuse_ambiguous_names(taken.usable)
     return taken
 
 
-def _function(tool: Tool, where: str) -> RequestObject:
+def _take(tool: Tool, where: str, kinds: tuple[str, ...], taken: TakenTools, reject_others: bool) -> bool:
+    kind = tool.get("type")
+    if not isinstance(kind, str):
+        raise missing_parameter(f"{where}.type")
+    if kind in kinds:
+        taken.objects.append(_checked(tool, where))
+        for index, inner in enumerate(tool["tools"] if kind == "namespace" else ()):
+            _take(inner, f"{where}.tools[{index}]", CALLABLE, taken, reject_others)
+        return True
+    if reject_others:
+        raise unsupported_parameter(f"{where}.type", f"The model server cannot run tools of type '{kind[:64]}'.")
+    taken.left_out.append(f"{where}:{kind[:64]}")
+    return False
+
+
+def _checked(tool: Tool, where: str) -> RequestObject:
     try:
-        return RequestObject(f"{where}.", "tools[function].", FunctionTool.model_validate(tool))
+        checked = _SHAPES[tool["type"]].model_validate(tool)
     except ValidationError as error:
         raise invalid_field(error, f"{where}.") from None
+    form = checked.format if isinstance(checked, CustomTool) else None
+    if form and form.type == "grammar":
+        for key, value in (("syntax", form.syntax), ("definition", form.definition)):
+            if value is None:
+                missing = f"{where}.format.{key}"
+                raise missing_parameter(missing)
+    return RequestObject(f"{where}.", f"tools[{tool['type']}].", checked)
+
+
+def _refuse_ambiguous_names(tools: list[Tool]) -> None:
+    """A call must lead back to one tool; the same function told twice does."""
+    named: dict[str, tuple[str, str | None]] = {}
+    for told in told_tools(tools):
+        means = (str(told.tool["type"]), told.space)
+        if named.setdefault(told.name, means) != means:
+            raise InvalidRequest(f"Two of 'tools' are told to the model as '{told.name}'.", "tools", "invalid_value")
 
 
 def check_tool_choice(choice: str | dict[str, Any] | None, tools: list[Tool]) -> None:
     """Raise InvalidRequest for a choice that these tools cannot meet."""
-    if choice == "required" and not tools:
+    told = list(told_tools(tools))
+    if choice == "required" and not told:
         raise InvalidRequest("'tool_choice' is 'required' but there is no usable tool.", "tool_choice", "invalid_value")
     if not isinstance(choice, dict):
         return
-    names = [tool["name"] for tool in tools]
-    for where, wanted in _demanded(choice):
-        if wanted.get("type") != "function":
+    for where, kinds, wanted in _demanded(choice):
+        if wanted.get("type") not in kinds:
             raise unsupported_parameter(where, f"'{where}' demands a tool that the model server cannot run.")
-        if wanted.get("name") not in names:
-            raise InvalidRequest(f"'{where}' names a function that is not in 'tools'.", where, "invalid_value")
+        if not any(tool.is_meant(wanted) for tool in told):
+            raise InvalidRequest(f"'{where}' names a tool that is not in 'tools'.", where, "invalid_value")
 
 
-def _demanded(choice: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _demanded(choice: dict[str, Any]) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
+    """Where each demand stands, which types can be met there, and the demand."""
     if choice.get("type") != "allowed_tools":
-        return [("tool_choice", choice)]
+        return [("tool_choice", CALLABLE, choice)]
     allowed = choice.get("tools")
     if choice.get("mode") not in ("auto", "required") or not isinstance(allowed, list) or not allowed:
         raise InvalidRequest(
@@ -81,4 +105,4 @@ def _demanded(choice: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         raise InvalidRequest(
             "Invalid type for 'tool_choice.tools': expected objects.", "tool_choice.tools", "invalid_type"
         )
-    return [(f"tool_choice.tools[{index}]", tool) for index, tool in enumerate(allowed)]
+    return [(f"tool_choice.tools[{index}]", (*CALLABLE, "namespace"), tool) for index, tool in enumerate(allowed)]

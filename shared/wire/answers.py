@@ -109,13 +109,26 @@ class OutputMessage(Answer):
 
 
 class OutputFunctionCall(Answer):
-    """A call of one of the caller's functions."""
+    """A call of one of the caller's functions; `namespace` is left out when it is in none."""
 
     type: Literal["function_call"]
     id: str
     call_id: str
+    namespace: str = ""
     name: str
     arguments: str
+    status: ItemStatus
+
+
+class OutputCustomToolCall(Answer):
+    """A call of one of the caller's tools that take free text."""
+
+    type: Literal["custom_tool_call"]
+    id: str
+    call_id: str
+    namespace: str = ""
+    name: str
+    input: str
     status: ItemStatus
 
 
@@ -129,7 +142,7 @@ class OutputReasoning(Answer):
     status: ItemStatus
 
 
-OutputItem = OutputMessage | OutputFunctionCall | OutputReasoning
+OutputItem = OutputMessage | OutputFunctionCall | OutputCustomToolCall | OutputReasoning
 
 
 class TextSettings(Answer):

@@ -67,6 +67,7 @@ class FunctionCall(Open):
     call_id: CallId
     name: FunctionName
     arguments: LongText
+    namespace: FunctionName | None = None
     status: ItemStatus | None = None
 
 
@@ -112,6 +113,7 @@ class CustomToolCall(Open):
     call_id: CallId
     name: FunctionName
     input: LongText
+    namespace: FunctionName | None = None
     status: ItemStatus | None = None
 
 

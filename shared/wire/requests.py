@@ -30,6 +30,32 @@ class FunctionTool(Strict):
     strict: bool | None = None
 
 
+class CustomFormat(Strict):
+    """What a custom tool's text must look like; `syntax` and `definition` belong to `grammar`."""
+
+    type: Literal["text", "grammar"]
+    syntax: Literal["lark", "regex"] | None = None
+    definition: str | None = None
+
+
+class CustomTool(Strict):
+    """A tool the caller runs, given free text."""
+
+    type: Literal["custom"]
+    name: FunctionName
+    description: str | None = None
+    format: CustomFormat | None = None
+
+
+class NamespaceTool(Strict):
+    """Functions and custom tools under one name."""
+
+    type: Literal["namespace"]
+    name: FunctionName
+    description: str
+    tools: Annotated[list[dict[str, Any]], Field(min_length=1)]
+
+
 class TextFormat(Strict):
     """The answer's form; `name` and `schema` belong to `json_schema`."""
 

@@ -1,6 +1,6 @@
 """The Response object and the events of its stream."""
 
-from typing import Any, Final, NotRequired
+from typing import Any, Final, NamedTuple, NotRequired
 
 from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on
 
@@ -26,6 +26,7 @@ class Event(TypedDict):
     refusal: NotRequired[str]
     name: NotRequired[str]
     arguments: NotRequired[str]
+    input: NotRequired[str]
     logprobs: NotRequired[list[dict[str, Any]]]
 
 
@@ -47,6 +48,22 @@ REASONING_DELTA: Final = "response.reasoning_text.delta"
 REASONING_DONE: Final = "response.reasoning_text.done"
 ARGUMENTS_DELTA: Final = "response.function_call_arguments.delta"
 ARGUMENTS_DONE: Final = "response.function_call_arguments.done"
+CUSTOM_INPUT_DELTA: Final = "response.custom_tool_call_input.delta"
+CUSTOM_INPUT_DONE: Final = "response.custom_tool_call_input.done"
+
+
+class CallWriting(NamedTuple):
+    """How a call's text comes: under `key` of its item and of the event `done`, in pieces by `delta`."""
+
+    key: str
+    delta: str
+    done: str
+
+
+CALLS: Final = {
+    "function_call": CallWriting("arguments", ARGUMENTS_DELTA, ARGUMENTS_DONE),
+    "custom_tool_call": CallWriting("input", CUSTOM_INPUT_DELTA, CUSTOM_INPUT_DONE),
+}
 
 TERMINAL_EVENTS: Final = frozenset({COMPLETED, INCOMPLETE, FAILED})
 

@@ -27,6 +27,7 @@ ANSWERS_BEYOND = {
     "Response.frequency_penalty: not known",
     "Response.turnstone: not known",
     "Response.usage: null is not allowed",
+    "Response.output[]<custom_tool_call>.status: not known",
     "ItemPage.first_id: null is not allowed",
     "ItemPage.last_id: null is not allowed",
 }

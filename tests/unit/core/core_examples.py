@@ -50,8 +50,16 @@ def final(log: Sequence[Event]) -> ResponseBody:
     return log[-1]["response"]
 
 
+TOOLS: list[dict[str, Any]] = [
+    {"type": "function", "name": "look_up"},
+    {"type": "custom", "name": "shell"},
+    {"type": "namespace", "name": "crm", "description": "Customers.", "tools": [{"type": "function", "name": "find"}]},
+]
+
 texts = st.text(max_size=8) | st.sampled_from(["\r\n", "\u2028", "\x00", "🦜", "data: x\n\n", "\u0301", '"}'])
 calls = st.sampled_from(["call_a", "call_b", "", None])
+tool_names = st.sampled_from(["look_up", "shell", "crm__find", "unheard_of"])
+inputs = st.sampled_from(['{"input":"', '{"input": "ls\\n"}', "\\ud83e", "\\udd9c", '"}'])
 logprobs = st.lists(
     st.fixed_dictionaries(
         {"token": texts, "logprob": st.just(-0.5), "bytes": st.just([65]), "top_logprobs": st.just([])}
@@ -64,7 +72,7 @@ chunks: st.SearchStrategy[Chunk] = st.one_of(
     st.builds(Text, texts, logprobs),
     st.builds(Refusal, texts),
     st.builds(Reasoning, texts),
-    st.builds(ToolCall, position=st.integers(0, 3), call_id=calls, name=st.just("look_up"), arguments=texts),
+    st.builds(ToolCall, position=st.integers(0, 3), call_id=calls, name=tool_names, arguments=texts | inputs),
     st.builds(Usage, st.integers(0, 99), st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)),
     st.builds(Finish, st.sampled_from(["stop", "length", "content_filter", "tool_calls"])),
 )
@@ -81,7 +89,7 @@ turns = st.builds(
             "metadata": st.dictionaries(texts, texts, max_size=2),
             "reasoning": st.just({"effort": "low"}),
             "text": st.just({"format": {"type": "json_object"}}),
-            "tools": st.just([{"type": "function", "name": "look_up"}]),
+            "tools": st.just(TOOLS),
             "user": st.just("someone"),
         },
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared.wire.response import TERMINAL_EVENTS, Event
+from shared.wire.response import CALLS, TERMINAL_EVENTS, Event
 
 _PART_OF_DELTA = {
     "response.output_text.delta": "output_text",
@@ -25,7 +25,7 @@ class _Checker:
         item = event["item"]
         assert event["output_index"] == len(self.added), "indexes are 0, 1, 2, …"
         assert item["status"] == "in_progress"
-        assert item["arguments" if item["type"] == "function_call" else "content"] in ("", [])
+        assert item[CALLS[item["type"]].key if item["type"] in CALLS else "content"] in ("", [])
         self.parts[len(self.added)] = []
         self.open_part[len(self.added)] = None
         self.added.append(item)
@@ -34,7 +34,7 @@ class _Checker:
         index, item = event["output_index"], event["item"]
         assert index not in self.done, "an item is done once"
         assert self.open_part[index] is None, "its parts are done first"
-        for key in ("id", "type", "call_id", "name", "role"):
+        for key in ("id", "type", "call_id", "name", "namespace", "role"):
             assert item.get(key) == self.added[index].get(key)
         assert item["status"] in ("completed", "incomplete")
         assert item.get("content", []) == self.parts[index]
@@ -73,11 +73,10 @@ class _Checker:
             self.parts[index].append(dict(event["part"]))
             self.open_part[index] = None
 
-    def arguments_event(self, event: Event) -> None:
-        index = self.inside_item(event)
-        assert self.added[index]["type"] == "function_call"
-        if event["type"].endswith(".done"):
-            assert event["name"] == self.added[index]["name"]
+    def call_event(self, event: Event) -> None:
+        item = self.added[self.inside_item(event)]
+        assert event["type"] in (CALLS[item["type"]].delta, CALLS[item["type"]].done)
+        assert event.get("name", item["name"]) == item["name"]
 
 
 def assert_ordered(log: Sequence[Event]) -> None:
@@ -92,8 +91,8 @@ def assert_ordered(log: Sequence[Event]) -> None:
             checker.item_added(event)
         elif kind == "response.output_item.done":
             checker.item_done(event)
-        elif kind.startswith("response.function_call_arguments."):
-            checker.arguments_event(event)
+        elif kind.startswith(("response.function_call_arguments.", "response.custom_tool_call_input.")):
+            checker.call_event(event)
         elif "response" not in event:
             checker.part_event(event)
     assert log[-1]["type"] in TERMINAL_EVENTS

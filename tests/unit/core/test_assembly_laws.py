@@ -4,19 +4,20 @@ import itertools
 from collections import Counter
 
 import pytest
-from core_examples import ENDED_AT, assembly, chunk_sequences, final, log_of, outcomes, turn, turns
+from core_examples import ENDED_AT, TOOLS, assembly, chunk_sequences, final, log_of, outcomes, turn, turns
 from event_order import assert_ordered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.assembly import Assembly
 from shared.core.chunks import Chunk, Finish, Reasoning, Refusal, Text, ToolCall, Usage
+from shared.core.custom_input import CustomInput
 from shared.core.response_fold import ResponseFold
 from shared.core.response_render import lifecycle_events
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.errors import UpstreamError
-from shared.wire.response import TERMINAL_EVENTS, Event
+from shared.wire.response import CALLS, TERMINAL_EVENTS, Event
 
 law = settings(deadline=None, max_examples=60)
 any_turn = {"of": turns, "chunks": chunk_sequences, "outcome": outcomes}
@@ -62,18 +63,18 @@ def test_deltas_and_done_events_and_the_final_output_say_the_same(
         where = (event.get("output_index"), event.get("content_index"))
         if event["type"].endswith(".delta"):
             deltas[where] = deltas.get(where, "") + event["delta"]
-        elif event["type"].endswith((".text.done", "_text.done", "refusal.done", "arguments.done")):
+        elif event["type"].endswith(("_text.done", "refusal.done", "arguments.done", "input.done")):
             assert _whole(event) == deltas.get(where, "")
     for index, item in enumerate(final(log)["output"]):
-        if item["type"] == "function_call":
-            assert item["arguments"] == deltas.pop((index, None), "")
+        if item["type"] in CALLS:
+            assert item[CALLS[item["type"]].key] == deltas.pop((index, None), "")
         for part_index, part in enumerate(item.get("content", ())):
             assert part.get("text", part.get("refusal")) == deltas.pop((index, part_index))
     assert not deltas
 
 
 def _whole(event: Event) -> str:
-    return next(str(event[key]) for key in ("text", "refusal", "arguments") if key in event)  # type: ignore[literal-required]
+    return next(str(event[key]) for key in ("text", "refusal", "arguments", "input") if key in event)  # type: ignore[literal-required]
 
 
 @law
@@ -93,7 +94,10 @@ def test_every_character_of_the_upstream_arrives_once(of: Turn, chunks: list[Chu
     for chunk in chunks:
         if isinstance(chunk, ToolCall):
             arguments[chunk.position] = arguments.get(chunk.position, "") + chunk.arguments
-    assert [item["arguments"] for item in output if item["type"] == "function_call"] == list(arguments.values())
+    calls = [item for item in output if item["type"] in CALLS]
+    for item, written in zip(calls, arguments.values(), strict=True):
+        custom = item["type"] == "custom_tool_call"
+        assert item["input" if custom else "arguments"] == (CustomInput().feed(written) if custom else written)
 
 
 @law
@@ -221,7 +225,7 @@ def test_streams_as_clients_know_them(said: list[Chunk], streamed: list[str]) ->
 @given(of=turns, chunks=chunk_sequences)
 def test_parallel_calls_keep_ids_of_their_own(of: Turn, chunks: list[Chunk]) -> None:
     """R10: no call_id is empty, none is given twice, whatever the upstream sent; the upstream's own is kept."""
-    made = [item["call_id"] for item in final(log_of(of, chunks))["output"] if item["type"] == "function_call"]
+    made = [item["call_id"] for item in final(log_of(of, chunks))["output"] if item["type"] in CALLS]
     assert all(made)
     assert max(Counter(made).values(), default=1) == 1
     first_given = next((chunk.call_id for chunk in chunks if isinstance(chunk, ToolCall)), None)
@@ -297,3 +301,45 @@ def test_item_ids_are_asked_for_by_type() -> None:
         [Reasoning("hm"), Text("a"), Refusal("no"), ToolCall(0, None, "look_up")]
     )
     assert asked == ["reasoning", "message", "function_call"]
+
+
+def test_calls_come_back_as_calls_of_the_callers_own_tools() -> None:
+    """Free text for a custom tool, its namespace for a namespaced one; what nobody offered is a plain function."""
+    chunks = [
+        ToolCall(0, "call_a", "shell", '{"input": "echo \\"hi'),
+        ToolCall(1, "call_b", "crm__find", '{"id":'),
+        ToolCall(0, arguments='\\"\\n"}'),
+        ToolCall(1, arguments="7}"),
+        ToolCall(2, "call_c", "unheard_of", "{}"),
+    ]
+    log = log_of(turn(request={"model": "stub", "tools": TOOLS}), chunks)
+    done = {"status": "completed"}
+    assert final(log)["output"] == [
+        done
+        | {
+            "id": "custom_tool_call_0",
+            "type": "custom_tool_call",
+            "call_id": "call_a",
+            "name": "shell",
+            "input": 'echo "hi"\n',
+        },
+        done
+        | {
+            "id": "function_call_1",
+            "type": "function_call",
+            "call_id": "call_b",
+            "namespace": "crm",
+            "name": "find",
+            "arguments": '{"id":7}',
+        },
+        done
+        | {
+            "id": "function_call_2",
+            "type": "function_call",
+            "call_id": "call_c",
+            "name": "unheard_of",
+            "arguments": "{}",
+        },
+    ]
+    inputs = [event for event in log if event["type"].startswith("response.custom_tool_call_input.")]
+    assert [event.get("delta", event.get("input")) for event in inputs] == ['echo "hi', '"\n', 'echo "hi"\n']

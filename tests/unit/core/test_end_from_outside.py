@@ -89,7 +89,7 @@ def _deltas(log: Sequence[Event]) -> str:
 
 
 def _text(output: list[dict[str, object]]) -> str:
-    return "".join(str(item.get("arguments", "")) + "".join(_part_texts(item)) for item in output)
+    return "".join(str(item.get("arguments", item.get("input", ""))) + "".join(_part_texts(item)) for item in output)
 
 
 def _part_texts(item: dict[str, object]) -> list[str]:

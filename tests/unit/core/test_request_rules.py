@@ -25,6 +25,8 @@ IGNORED, REFUSED = (
     sorted(path for path in fields_with(fate) if path.isidentifier()) for fate in (Fate.IGNORED, Fate.REFUSED)
 )
 FUNCTION = {"type": "function", "name": "look_up", "parameters": {"type": "object"}}
+CUSTOM = {"type": "custom", "name": "shell"}
+NAMESPACE = {"type": "namespace", "name": "crm", "description": "d", "tools": [FUNCTION, CUSTOM]}
 MINIMAL = {"model": "stub", "input": "Hi"}
 SET_ASIDE = Policy()
 
@@ -174,6 +176,22 @@ def test_the_number_of_unknown_fields_is_bounded() -> None:
         ({"tools": [{"type": "function", "function": FUNCTION}]}, "tools[0].name", "missing_required_parameter"),
         ({"tools": [FUNCTION | {"name": "a b"}]}, "tools[0].name", "invalid_value"),
         ({"tools": [FUNCTION | {"strict": "yes"}]}, "tools[0].strict", "invalid_type"),
+        ({"tools": [CUSTOM | {"name": None}]}, "tools[0].name", "invalid_type"),
+        ({"tools": [CUSTOM | {"format": {"type": "xml"}}]}, "tools[0].format.type", "invalid_value"),
+        (
+            {"tools": [CUSTOM | {"format": {"type": "grammar", "syntax": "lark"}}]},
+            "tools[0].format.definition",
+            "missing_required_parameter",
+        ),
+        ({"tools": [NAMESPACE | {"tools": []}]}, "tools[0].tools", "invalid_value"),
+        (
+            {"tools": [NAMESPACE | {"tools": [{"type": "custom"}]}]},
+            "tools[0].tools[0].name",
+            "missing_required_parameter",
+        ),
+        ({"tools": [NAMESPACE, {"type": "function", "name": "crm__look_up"}]}, "tools", "invalid_value"),
+        ({"tools": [CUSTOM, FUNCTION | {"name": "shell"}]}, "tools", "invalid_value"),
+        ({"tools": [CUSTOM], "tool_choice": {"type": "function", "name": "shell"}}, "tool_choice", "invalid_value"),
         ({"tool_choice": "any"}, "tool_choice", "invalid_value"),
         ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
         ({"tool_choice": {"type": "function", "name": "other"}}, "tool_choice", "invalid_value"),
@@ -213,13 +231,20 @@ def test_what_the_model_server_cannot_include_is_left_out() -> None:
     assert accepted(MINIMAL | {"include": include}).ignored == ("include:reasoning.encrypted_content",)
 
 
-HOSTED = [{"type": "web_search"}, FUNCTION, {"type": "namespace", "tools": []}]
+HOSTED = [{"type": "web_search"}, FUNCTION, {"type": "mcp", "server_label": "x"}]
 
 
 def test_hosted_tools_are_an_offer_and_set_aside() -> None:
     taken = accepted(MINIMAL | {"tools": HOSTED})
     assert taken.request["tools"] == [FUNCTION]
-    assert taken.ignored == ("tools[0]:web_search", "tools[2]:namespace")
+    assert taken.ignored == ("tools[0]:web_search", "tools[2]:mcp")
+
+
+def test_tools_in_a_namespace_are_judged_like_others() -> None:
+    crm = NAMESPACE | {"tools": [FUNCTION, {"type": "mcp"}, CUSTOM | {"async": True}]}
+    taken = accepted(MINIMAL | {"tools": [crm]})
+    assert taken.request["tools"] == [crm]
+    assert taken.ignored == ("tools[0].tools[2].async", "tools[0].tools[1]:mcp")
 
 
 def test_a_policy_may_refuse_hosted_tools() -> None:
@@ -256,10 +281,12 @@ def test_a_choice_that_demands_a_hosted_tool_is_refused(choice: dict[str, Any], 
         "required",
         {"type": "function", "name": "look_up"},
         {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "look_up"}]},
+        {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "namespace", "name": "crm"}]},
+        {"type": "custom", "name": "shell"},
     ],
 )
-def test_a_choice_of_functions_is_kept(choice: Any) -> None:
-    assert accepted(MINIMAL | {"tools": HOSTED, "tool_choice": choice}).request["tool_choice"] == choice
+def test_a_choice_of_the_callers_own_tools_is_kept(choice: Any) -> None:
+    assert accepted(MINIMAL | {"tools": [*HOSTED, NAMESPACE], "tool_choice": choice}).request["tool_choice"] == choice
 
 
 functions = st.builds(lambda rest: FUNCTION | rest, near(description=st.just("d"), strict=st.booleans()))
@@ -270,10 +297,10 @@ near_bodies = near(
     include=st.lists(st.sampled_from(["message.output_text.logprobs", "reasoning.encrypted_content"])),
     temperature=st.floats(0, 2) | st.integers(0, 2),
     top_logprobs=st.integers(0, 20),
-    tools=st.lists(functions | st.just({"type": "web_search"}), max_size=2),
+    tools=st.lists(functions | st.sampled_from([{"type": "web_search"}, CUSTOM, NAMESPACE]), max_size=2),
     tool_choice=st.sampled_from(["none", "auto", "required"])
     | near(
-        type=st.sampled_from(["function", "allowed_tools"]),
+        type=st.sampled_from(["function", "custom", "allowed_tools"]),
         name=st.just("look_up"),
         mode=st.just("auto"),
         tools=st.lists(functions, max_size=2),
