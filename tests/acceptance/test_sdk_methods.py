@@ -1,15 +1,12 @@
 """The rest of the official SDK: the stream helper, retrieving streams, parsing, paging, cancelling, deleting."""
 
-import asyncio
-
 import pytest
-from openai import APIError, AsyncOpenAI, BadRequestError, NotFoundError, OpenAI, pydantic_function_tool
+from openai import APIError, BadRequestError, NotFoundError, OpenAI, pydantic_function_tool
 from openai.types.responses import ResponseFunctionToolCall
 from pydantic import BaseModel
 
 from tests.acceptance.turns import answer, ended, script_gated
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack
 from tests.upstream_steps import ToolPiece
 
 
@@ -34,17 +31,6 @@ def test_the_stream_helper_accumulates_to_the_stored_response(client: OpenAI, to
     assert stored.to_dict(mode="json") == final.to_dict(mode="json", exclude_unset=True) | {
         "output": [without_parsed(item.to_dict(mode="json")) for item in final.output]
     }
-
-
-def test_the_async_stream_helper_gives_the_final_response(stack: Stack, topic: str) -> None:
-    async def scenario() -> str:
-        async with (
-            AsyncOpenAI(base_url=stack.url(), api_key="unused", max_retries=0) as client,
-            client.responses.stream(model="m", input=topic) as stream,
-        ):
-            return (await stream.get_final_response()).output_text
-
-    assert asyncio.run(scenario()) == topic
 
 
 def test_the_stream_helper_comes_back_to_a_background_response_by_id(
@@ -78,6 +64,14 @@ def test_parse_gives_an_object_of_the_wanted_form(client: OpenAI, upstream: Scri
     wanted = upstream.calls_with(topic)[0].body["response_format"]
     assert wanted["type"] == "json_schema"
     assert wanted["json_schema"]["schema"]["properties"].keys() == {"city", "inhabitants"}
+
+
+def test_the_stream_helper_parses_the_wanted_form(client: OpenAI, upstream: ScriptedUpstream, topic: str) -> None:
+    upstream.script(topic, answer('{"city": "Trier", ', '"inhabitants": 112000}'))
+    with client.responses.stream(model="m", input=topic, text_format=Place) as stream:
+        done = [event.parsed for event in stream if event.type == "response.output_text.done"]
+        final = stream.get_final_response()
+    assert done == [final.output_parsed] == [Place(city="Trier", inhabitants=112000)]
 
 
 def test_the_stream_helper_parses_function_arguments(client: OpenAI, upstream: ScriptedUpstream, topic: str) -> None:
@@ -118,6 +112,16 @@ def test_delete_returns_nothing_and_then_there_is_nothing(client: OpenAI, topic:
 
 def test_models_are_the_upstreams(client: OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["scripted"]
+
+
+def test_raw_and_streaming_answers_give_headers_and_lines(client: OpenAI, topic: str) -> None:
+    raw = client.responses.with_raw_response.create(model="m", input=topic)
+    assert raw.headers["x-request-id"] == raw.request_id
+    assert raw.parse().output_text == topic
+    with client.responses.with_streaming_response.create(model="m", input=topic, stream=True) as streaming:
+        lines = [line for line in streaming.iter_lines() if line]
+    assert lines[0] == "event: response.created"
+    assert lines[-1] == "data: [DONE]"
 
 
 def test_errors_are_the_sdks_own_and_carry_the_request_id(client: OpenAI) -> None:

@@ -1,14 +1,14 @@
 """The official SDK, sync and async, in all four modes: foreground, stream, background and poll, background stream."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import Response
 
-from tests.acceptance.turns import answer, ended
+from tests.acceptance.turns import answer, ended, run_async
 from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import Stack
 
@@ -42,14 +42,14 @@ def test_async_foreground(stack: Stack, weather: str) -> None:
     async def scenario(client: AsyncOpenAI) -> None:
         check_finished(await client.responses.create(model="m", input=weather))
 
-    run(stack, scenario)
+    run_async(stack, scenario)
 
 
 def test_async_foreground_stream(stack: Stack, weather: str) -> None:
     async def scenario(client: AsyncOpenAI) -> None:
         check_stream(await collect(await client.responses.create(model="m", input=weather, stream=True)))
 
-    run(stack, scenario)
+    run_async(stack, scenario)
 
 
 def test_async_background_and_poll(stack: Stack, weather: str) -> None:
@@ -60,7 +60,7 @@ def test_async_background_and_poll(stack: Stack, weather: str) -> None:
                 response = await client.responses.retrieve(response.id)
         check_finished(response)
 
-    run(stack, scenario)
+    run_async(stack, scenario)
 
 
 def test_async_background_stream(stack: Stack, weather: str) -> None:
@@ -69,7 +69,7 @@ def test_async_background_stream(stack: Stack, weather: str) -> None:
         finished = check_stream(await collect(stream))
         check_finished(await client.responses.retrieve(finished.id))
 
-    run(stack, scenario)
+    run_async(stack, scenario)
 
 
 def test_many_async_turns_at_once_each_get_their_own_answer(stack: Stack, topic: str) -> None:
@@ -84,7 +84,7 @@ def test_many_async_turns_at_once_each_get_their_own_answer(stack: Stack, topic:
     async def scenario(client: AsyncOpenAI) -> None:
         await asyncio.gather(*(one(client, number) for number in range(24)))
 
-    run(stack, scenario)
+    run_async(stack, scenario)
 
 
 @pytest.mark.parametrize("background", [False, True], ids=["foreground", "background"])
@@ -128,14 +128,6 @@ def check_stream(events: list[Any]) -> Response:
 
 async def collect(stream: AsyncIterator[Any]) -> list[Any]:
     return [event async for event in stream]
-
-
-def run(stack: Stack, scenario: Callable[[AsyncOpenAI], Awaitable[None]]) -> None:
-    async def with_client() -> None:
-        async with AsyncOpenAI(base_url=stack.url(), api_key="unused", timeout=30, max_retries=0) as client:
-            await scenario(client)
-
-    asyncio.run(with_client())
 
 
 @pytest.fixture

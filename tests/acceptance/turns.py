@@ -1,12 +1,14 @@
-"""What many scenarios share: a model's answer in steps, and waiting for a turn to end."""
+"""What many scenarios share: a model's answer in steps, waiting for a turn to end, an async client."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from openai import OpenAI
+from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import Response
 
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import eventually
+from tests.stack import Stack, eventually
 from tests.upstream_steps import Done, Finish, Gate, Say, Step, Tokens
 
 ACTIVE = ("queued", "in_progress")
@@ -27,6 +29,16 @@ def ended(client: OpenAI, response_id: str, seconds: float = 15.0) -> Response:
     """The response, once its end is stored; a cancelled one is called so before, while its output is gathered."""
     eventually(lambda: "ended_at" in _facts(client, response_id), seconds, f"{response_id} to end")
     return client.responses.retrieve(response_id)
+
+
+def run_async(stack: Stack, scenario: Callable[[AsyncOpenAI], Awaitable[None]]) -> None:
+    """Run the scenario on a loop of its own, with the official SDK's async client at the first API process."""
+
+    async def with_client() -> None:
+        async with AsyncOpenAI(base_url=stack.url(), api_key="unused", timeout=30, max_retries=0) as client:
+            await scenario(client)
+
+    asyncio.run(with_client())
 
 
 def _facts(client: OpenAI, response_id: str) -> dict[str, Any]:
