@@ -57,8 +57,8 @@ def new_conversation_id() -> str:
 
 
 def new_item_id(item_type: str) -> str:
-    """An item id with the prefix of its type."""
-    return ITEM_PREFIXES[item_type] + secrets.token_hex(24)
+    """An item id with the prefix of its type; one that is not known yet gets a prefix of no type."""
+    return ITEM_PREFIXES.get(item_type, "item_") + secrets.token_hex(24)
 
 
 def new_call_id() -> str:

@@ -151,7 +151,7 @@ class ScriptedUpstream:
         self._loop, self._gate_moved, self._stopping = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_get("/v1/models", self._list_models)
-        for path in ("/v1/chat/completions", "/v1/embeddings"):
+        for path in ("/v1/chat/completions", "/v1/responses", "/v1/embeddings"):
             app.router.add_post(path, self._complete)
         for path in ("/tokenize", "/apply-template"):
             app.router.add_post(path, self._tokenize)
@@ -275,10 +275,10 @@ class _StreamedAnswer:
 
 
 def last_user_text(body: Any) -> str:
-    """The text of the last user message of a chat, however it is written; or the text to be embedded."""
+    """The text of the last user message, however it is written; or the text to be embedded."""
     if isinstance(body, dict) and isinstance(body.get("input"), str):
         return str(body["input"])
-    messages = body.get("messages", []) if isinstance(body, dict) else []
+    messages = body.get("messages", body.get("input", [])) if isinstance(body, dict) else []
     contents = [message.get("content") for message in messages if message.get("role") == "user"]
     content = contents[-1] if contents else ""
     if isinstance(content, list):

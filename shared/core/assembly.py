@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from shared.core.chunks import Chunk, Finish, Reasoning, Refusal, Text, ToolCall, Usage
+from shared.core.chunks import Chunk, Finish, ItemBegun, ItemEnded, ItemEvent, Reasoning, Refusal, Text, ToolCall, Usage
 from shared.core.custom_input import CustomInput
 from shared.core.emission import Emission
+from shared.core.native_items import NativeItems
 from shared.core.response_fold import OpenItem, ResponseFold
 from shared.core.response_render import usage_body
 from shared.core.told_tools import ToldTool, told_tools
@@ -36,6 +37,7 @@ class Assembly:
     ) -> None:
         self.fold = ResponseFold.of(lifecycle)
         self._emission = Emission(self.fold)
+        self._native = NativeItems(self._emission, new_item_id, new_call_id)
         self._new_item_id = new_item_id
         self._new_call_id = new_call_id
         self._writing: OpenItem | None = None
@@ -47,14 +49,16 @@ class Assembly:
     def feed(self, chunks: Iterable[Chunk]) -> list[Event]:
         """The events that `chunks` make; raises UpstreamError for a call that never got a name."""
         for chunk in chunks:
-            if isinstance(chunk, ToolCall):
+            if isinstance(chunk, (Text, Refusal, Reasoning)):
+                self._write(chunk)
+            elif isinstance(chunk, ToolCall):
                 self._call(chunk)
+            elif isinstance(chunk, ItemBegun | ItemEvent | ItemEnded):
+                self._native.feed(chunk)
             elif isinstance(chunk, Finish):
                 self._finish = chunk
-            elif isinstance(chunk, Usage):
-                self._usage = chunk
             else:
-                self._write(chunk)
+                self._usage = chunk
         return self._emission.take()
 
     def outcome(self, at: float) -> Outcome:

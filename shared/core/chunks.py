@@ -34,6 +34,28 @@ class ToolCall(NamedTuple):
     arguments: str = ""
 
 
+class ItemBegun(NamedTuple):
+    """An item of a native Responses server as it began, under no id yet; `position` tells it from others under way."""
+
+    position: int
+    item: dict[str, Any]
+
+
+class ItemEvent(NamedTuple):
+    """An event within such an item: its type, and its fields less those that say where it belongs."""
+
+    position: int
+    type: str
+    fields: dict[str, Any]
+
+
+class ItemEnded(NamedTuple):
+    """Such an item as it ended."""
+
+    position: int
+    item: dict[str, Any]
+
+
 class Finish(NamedTuple):
     """Why the model stopped; the upstream's own words are mapped to these four."""
 
@@ -49,7 +71,8 @@ class Usage(NamedTuple):
     reasoning_tokens: int = 0
 
 
-Chunk = Text | Refusal | Reasoning | ToolCall | Finish | Usage
+ItemChunk = ItemBegun | ItemEvent | ItemEnded
+Chunk = Text | Refusal | Reasoning | ToolCall | ItemChunk | Finish | Usage
 
 
 def joined(chunks: Sequence[Chunk]) -> Sequence[Chunk]:

@@ -21,24 +21,28 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise InvalidRequest("The request body is not valid JSON.", code="invalid_json") from None
     if not isinstance(value, dict):
         raise InvalidRequest("The request body must be a JSON object.", code="invalid_type")
-    _refuse_unwritable(value)
-    return _without_nul(value) if b"\\u0000" in body else value
+    if not is_writable(value):
+        raise InvalidRequest("The request body is nested too deeply.", code="invalid_json")
+    return without_nul(value) if b"\\u0000" in body else value
 
 
-def _refuse_unwritable(value: Any) -> None:
+def is_writable(value: Any) -> bool:
+    """Whether the documents made here can hold `value`."""
     for _ in range(_LEVELS_ADDED):
         value = [value]
     try:
         orjson.dumps(value)
     except orjson.JSONEncodeError:
-        raise InvalidRequest("The request body is nested too deeply.", code="invalid_json") from None
+        return False
+    return True
 
 
-def _without_nul(value: Any) -> Any:
+def without_nul(value: Any) -> Any:
+    """The same with U+FFFD for each U+0000."""
     if isinstance(value, str):
         return value.replace("\x00", "\ufffd")
     if isinstance(value, list):
-        return [_without_nul(one) for one in value]
+        return [without_nul(one) for one in value]
     if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(one) for key, one in value.items()}
+        return {without_nul(key): without_nul(one) for key, one in value.items()}
     return value

@@ -1,5 +1,7 @@
 """A stored Response as a stream, for turns whose own events were never journalled."""
 
+from typing import Any
+
 from shared.core.emission import Emission
 from shared.core.response_fold import ResponseFold
 from shared.core.response_render import lifecycle_events
@@ -29,7 +31,7 @@ def replay(turn: Turn, stored: ResponseBody) -> list[Event]:
 
 def _replay_item(emission: Emission, item: Item) -> None:
     call = wire.CALLS.get(item["type"])
-    empty: Item = {call.key: ""} if call else {"content": []}
+    empty: Item = {call.key: ""} if call else {"content": []} if "content" in item else {}
     opened = emission.add_item(item | {"status": "in_progress"} | empty)
     if call:
         emission.emit(call.delta, item_id=item["id"], output_index=opened.output_index, delta=item[call.key])
@@ -39,10 +41,12 @@ def _replay_item(emission: Emission, item: Item) -> None:
     emission.close_item(opened, item["status"])
 
 
-def _replay_part(emission: Emission, part: dict[str, object], place: dict[str, object]) -> None:
+def _replay_part(emission: Emission, part: dict[str, Any], place: dict[str, object]) -> None:
     kind = str(part["type"])
     key = "refusal" if kind == "refusal" else "text"
-    empty = part | {key: ""} | ({"logprobs": []} if kind == "output_text" else {})
+    empty = part | {key: ""} | ({"logprobs": [], "annotations": []} if kind == "output_text" else {})
     emission.emit(wire.PART_ADDED, **place, part=empty)
     logprobs = {"logprobs": part["logprobs"]} if kind == "output_text" else {}
     emission.emit(_DELTA_EVENT[kind], **place, delta=part[key], **logprobs)
+    for number, annotation in enumerate(part.get("annotations") or ()):
+        emission.emit(wire.ANNOTATION_ADDED, **place, annotation_index=number, annotation=annotation)

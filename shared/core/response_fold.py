@@ -8,6 +8,13 @@ from shared.wire import response as wire
 from shared.wire.items import Item
 from shared.wire.response import Event, ResponseBody
 
+# What an item has yet to say when it is added.
+UNSAID: dict[str, Item] = {
+    "message": {"role": "assistant", "content": []},
+    "reasoning": {"summary": [], "content": []},
+    **{kind: {call.key: ""} for kind, call in wire.CALLS.items()},
+}
+
 
 @dataclass(slots=True)
 class OpenPart:
@@ -16,6 +23,7 @@ class OpenPart:
     kind: str
     pieces: list[str] = field(default_factory=list)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
 
     def text(self) -> str:
         """All text so far."""
@@ -24,7 +32,8 @@ class OpenPart:
     def body(self) -> dict[str, Any]:
         """The part as it goes over the wire."""
         if self.kind == "output_text":
-            return {"type": "output_text", "text": self.text(), "annotations": [], "logprobs": [*self.logprobs]}
+            extra = {"annotations": [*self.annotations], "logprobs": [*self.logprobs]}
+            return {"type": "output_text", "text": self.text(), **extra}
         key = "refusal" if self.kind == "refusal" else "text"
         return {"type": self.kind, key: self.text()}
 
@@ -47,6 +56,8 @@ class OpenItem:
         """The item as it stands, under `status`."""
         if call := wire.CALLS.get(self.item["type"]):
             return self.item | {call.key: "".join(self.arguments), "status": status}
+        if self.item["type"] not in ("message", "reasoning"):
+            return self.item | {"status": status}
         content = [*self.parts, self.part.body()] if self.part else [*self.parts]
         return self.item | {"content": content, "status": status}
 
@@ -125,6 +136,11 @@ class ResponseFold:
         if event.get("logprobs"):
             part.logprobs.extend(event["logprobs"])
 
+    def _annotation(self, event: Event) -> None:
+        part = self.open[event["output_index"]].part
+        assert part is not None, "an annotation follows its text"
+        part.annotations.append(event["annotation"])
+
     def _arguments(self, event: Event) -> None:
         self.open[event["output_index"]].arguments.append(event["delta"])
 
@@ -140,6 +156,7 @@ _STEPS: dict[str, Callable[[ResponseFold, Event], None]] = {
     wire.TEXT_DELTA: ResponseFold._text,
     wire.REFUSAL_DELTA: ResponseFold._text,
     wire.REASONING_DELTA: ResponseFold._text,
+    wire.ANNOTATION_ADDED: ResponseFold._annotation,
     **{call.delta: ResponseFold._arguments for call in wire.CALLS.values()},
     **dict.fromkeys(wire.TERMINAL_EVENTS, ResponseFold._terminal),
 }

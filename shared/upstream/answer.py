@@ -18,6 +18,9 @@ class Reader(Protocol):
     finished: bool
     """Whether the model said why it stopped."""
 
+    complete: bool
+    """Whether nothing more can follow, so that the end need not be waited for."""
+
     def read(self, value: Any) -> list[Chunk]:
         """The chunks in one event's value, or in a whole answer; raises UpstreamError on what is none."""
         ...
@@ -64,6 +67,9 @@ class StreamedAnswer:
                     self._close()
                     break
                 chunks.extend(self._reader.read(parse_json(payload)))
+                if self._reader.complete:
+                    self._close()
+                    break
         except UpstreamError as error:
             self.done = True
             self.failure = None if self.finished else error

@@ -19,6 +19,8 @@ BROKEN_OFF: Final = frozenset({"abort", "error"})  # vLLM and routers: the model
 class ChatChunks:
     """Reads one answer, streamed in pieces or whole; remembers its open tool calls and whether it finished."""
 
+    complete = False  # the usage may follow
+
     def __init__(self) -> None:
         self._tool_calls = ToolCallPieces()
         self.finished = False

@@ -18,6 +18,31 @@ CONTEXT_OVERFLOW: Final = (
     "context window",
 )
 
+# The codes of the SDK's list that tell of the request: they say enough by themselves.
+REFUSALS: Final = frozenset(
+    {
+        "invalid_prompt",
+        "bio_policy",
+        "data_residency_mismatch",
+        "misalignment_policy_violation",
+        "vector_store_timeout",
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_base64_image",
+        "invalid_image_url",
+        "image_too_large",
+        "image_too_small",
+        "image_parse_error",
+        "image_content_policy_violation",
+        "invalid_image_mode",
+        "image_file_too_large",
+        "unsupported_image_media_type",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_file_not_found",
+    }
+)
+
 
 def unreachable() -> UpstreamError:
     """No connection: refused, reset, no such host, no answer to the connect."""
@@ -79,7 +104,12 @@ def reported(error: object) -> UpstreamError:
         return for_status(status, error)
     if _tells_of_overflow(error):
         return context_overflow()
-    return UpstreamError("The upstream model server reported an error.")
+    code = error.get("code") if isinstance(error, Mapping) else None
+    if code == "rate_limit_exceeded":
+        return for_status(429)
+    if code in REFUSALS:
+        return UpstreamError("The upstream model server refused the request.", code=str(code))
+    return UpstreamError("The upstream model server reported an error.", retryable=code == "server_error")
 
 
 def _status_text(status: int) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from shared.core.json_document import is_writable, without_nul
 from shared.upstream import failures
 
 
@@ -31,6 +32,14 @@ def as_object(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     raise failures.garbage()
+
+
+def as_document(value: Any) -> dict[str, Any]:
+    """A JSON object of any content that the documents made here can hold."""
+    document: dict[str, Any] = as_object(value)
+    if not is_writable(document):
+        raise failures.garbage()
+    return without_nul(document)  # type: ignore[no-any-return]
 
 
 def as_list(value: Any) -> list[Any]:

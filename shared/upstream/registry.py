@@ -11,10 +11,11 @@ from shared.settings import Settings
 from shared.upstream import upstreams_file
 from shared.upstream.base import Kind, Upstream
 from shared.upstream.chat_completions import ChatCompletions
+from shared.upstream.native_responses import NativeResponses
 from shared.upstream.route import Route, Way
 from shared.upstream.upstreams_file import Table
 
-_KINDS: Final = {"chat_completions": ChatCompletions}
+_KINDS: Final = {"chat_completions": ChatCompletions, "responses": NativeResponses}
 
 log = structlog.get_logger()
 

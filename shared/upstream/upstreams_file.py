@@ -4,12 +4,13 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.settings import PREFIX, Count, Seconds, Settings, SettingsError, secret_from_environment
+from shared.upstream.base import Kind
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$")]
@@ -22,7 +23,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    kind: Literal["chat_completions"] = "chat_completions"
+    kind: Kind = "chat_completions"
     base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
     api_key: SecretStr | None = None
     api_key_env: str | None = None

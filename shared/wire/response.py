@@ -28,6 +28,7 @@ class Event(TypedDict):
     arguments: NotRequired[str]
     input: NotRequired[str]
     logprobs: NotRequired[list[dict[str, Any]]]
+    annotation: NotRequired[dict[str, Any]]
 
 
 CREATED: Final = "response.created"
@@ -42,6 +43,7 @@ PART_ADDED: Final = "response.content_part.added"
 PART_DONE: Final = "response.content_part.done"
 TEXT_DELTA: Final = "response.output_text.delta"
 TEXT_DONE: Final = "response.output_text.done"
+ANNOTATION_ADDED: Final = "response.output_text.annotation.added"
 REFUSAL_DELTA: Final = "response.refusal.delta"
 REFUSAL_DONE: Final = "response.refusal.done"
 REASONING_DELTA: Final = "response.reasoning_text.delta"

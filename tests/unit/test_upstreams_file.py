@@ -32,7 +32,7 @@ def refusal(path: Path, *written: dict[str, Any] | str) -> str:
 
 
 def test_the_example_is_a_file_that_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ELSEWHERE_API_KEY", "k")
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
     upstreams = Upstreams(Settings(upstreams_file=EXAMPLE))
     served = {
         model: [(way.name, way.model) for way in upstreams.of(model).ways] for model in ("qwen3-8b", "fast", "gpt-5")
@@ -40,8 +40,14 @@ def test_the_example_is_a_file_that_can_be_used(monkeypatch: pytest.MonkeyPatch)
     assert served == {
         "qwen3-8b": [("local", "qwen3-8b"), ("spare", "qwen3-8b")],
         "fast": [("local", "qwen3-8b"), ("spare", "llama-3.2-3b")],
-        "gpt-5": [("elsewhere", "gpt-5")],
+        "gpt-5": [("openai", "gpt-5")],
     }
+
+
+def test_who_stands_in_must_be_of_the_same_kind(tmp_path: Path) -> None:
+    native = {"name": "native", "kind": "responses", "base_url": "http://127.0.0.1:2/v1"}
+    told = refusal(tmp_path, LOCAL | {"fallbacks": ["native"]}, native)
+    assert told.startswith(": upstream 'local': fallbacks: 'native' is of another kind")
 
 
 def test_an_upstream_without_models_and_aliases_serves_all(tmp_path: Path) -> None:

@@ -63,6 +63,9 @@ class _Checker:
             assert part == _PART_OF_DELTA[kind]
             assert place not in self.text_done
             assert ("logprobs" in event) is (part == "output_text")
+        elif kind == "response.output_text.annotation.added":
+            assert part == "output_text"
+            assert place not in self.text_done
         elif kind in _PART_OF_DONE:
             assert part == _PART_OF_DONE[kind]
             self.text_done.add(place)
