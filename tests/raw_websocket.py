@@ -1,11 +1,12 @@
 """A WebSocket at /v1/responses without a client library's opinions: any message out, every event in.
 
-with RawSocket(stack.url()) as socket:
-    socket.create(input="hi")
-    events = socket.turn()
+with RawSocket(stack.url()) as connected:
+    connected.create(input="hi")
+    events = connected.turn()
 """
 
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -66,7 +67,7 @@ class RawSocket:
 
     def drop(self) -> None:
         """Go without a word."""
-        self.connection.socket.close()
+        self.connection.socket.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Self:
         return self

@@ -66,11 +66,11 @@ def texts(items: Sequence[Item]) -> list[str]:
     return [item["content"][0]["text"] for item in items]
 
 
-def create(database: Database, items: Sequence[Item] = (), **changes: Any) -> Turn:
+def create(database: Database, items: Sequence[Item] = (), *, parent_held: bool = False, **changes: Any) -> Turn:
     """A queued turn of `OWNER`, stored."""
     turn = new_turn(**changes)
     with database.write() as connection:
-        creation.create(connection, turn.owner, turn, items)
+        creation.create(connection, turn.owner, turn, items, parent_held=parent_held)
     return turn
 
 

@@ -17,6 +17,8 @@ def api_command(*where: str) -> list[str]:
     command = [sys.executable, "-m", "uvicorn", "api.main:create_app", "--factory", *where]
     command += ["--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--log-level", "warning"]
     command += ["--ws", "api.websocket_protocol:WebSocketProtocol", "--ws-per-message-deflate", "false"]
+    # A client that works on what it has does not answer; one that is gone is noticed in a minute and a half.
+    command += ["--ws-ping-timeout", "60"]
     command += ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", str(API_GRACE_SECONDS)]
     return command
 

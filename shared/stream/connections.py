@@ -1,5 +1,9 @@
 """Redis clients, with bounds on every wait: a paused Redis must never hold a turn or a request."""
 
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
 import redis
 import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
@@ -16,6 +20,9 @@ RedisError = redis.RedisError
 # The asyncio client raises some of its losses as bare OSErrors, and AttributeErrors where a connection vanishes under
 # its hands; uvloop says RuntimeError to a write that meets a connection just closed.
 OUTAGE = (redis.RedisError, OSError, TimeoutError, RuntimeError, AttributeError)
+
+
+T = TypeVar("T")
 
 
 def connect(url: str) -> Redis:
@@ -35,3 +42,16 @@ def connect_async(url: str) -> AsyncRedis:
         socket_keepalive_options=KEEPALIVE_OPTIONS,
         protocol=2,
     )
+
+
+async def answered(command: Awaitable[T]) -> T:
+    """The answer to a command, unless this task was cancelled meanwhile.
+
+    redis-py sends with `asyncio.wait_for`, which before Python 3.12 can swallow a cancellation: a reader whose client
+    has left would read on.
+    """
+    answer = await command
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    return answer

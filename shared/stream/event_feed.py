@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from shared.stream.connections import OUTAGE, AsyncRedis
+from shared.stream.connections import OUTAGE, AsyncRedis, answered
 from shared.stream.keys import Keys, Live
 
 _QUEUE_BYTES = 1024 * 1024
@@ -116,12 +116,16 @@ class EventFeed:
         channel = self._keys.live(response_id)
         readers = self._readers.setdefault(channel, set())
         readers.add(subscription)
-        if len(readers) == 1:
-            self._confirmed[channel] = asyncio.Event()
-            await self._command(self._pubsub.subscribe, channel)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CONFIRM_SECONDS):
-                await self._confirmed[channel].wait()
+        try:
+            if len(readers) == 1:
+                self._confirmed[channel] = asyncio.Event()
+                await answered(self._command(self._pubsub.subscribe, channel))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CONFIRM_SECONDS):
+                    await self._confirmed[channel].wait()
+        except asyncio.CancelledError:
+            await self.unsubscribe(subscription)
+            raise
         return subscription
 
     async def unsubscribe(self, subscription: Subscription) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.stream.connections import AsyncRedis
+from shared.stream.connections import AsyncRedis, answered
 from shared.stream.keys import Keys
 from shared.stream.scripts import APPEND, RAISE_FENCE
 
@@ -50,5 +50,6 @@ class EventLog:
 
     async def read(self, response_id: str, work: int, after: int, limit: int) -> list[bytes]:
         """At most `limit` frames with numbers above `after`, in order; [] when the log has none, or is gone."""
-        entries: Any = await self._client.xrange(self._keys.log(response_id, work), min=f"{after + 2}-0", count=limit)
+        log = self._keys.log(response_id, work)
+        entries: Any = await answered(self._client.xrange(log, min=f"{after + 2}-0", count=limit))
         return [fields[b"f"] for _, fields in entries]

@@ -125,6 +125,17 @@ async def test_a_reader_that_left_is_unsubscribed_at_once(here: Deployment) -> N
     await here.feed.unsubscribe(second)
 
 
+async def test_a_reader_that_leaves_while_it_subscribes_is_unsubscribed(alone: Deployment) -> None:
+    await alone.feed.subscribe("connected")
+    await alone.observer.client_pause(300)
+    subscribing = asyncio.create_task(alone.feed.subscribe("a"))
+    await asyncio.wait({subscribing}, timeout=0.1)
+    subscribing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await subscribing
+    await eventually_async(lambda: _is_zero(alone, "a"))
+
+
 async def _is_zero(here: Deployment, name: str) -> bool:
     return await here.subscribers(name) == 0
 
