@@ -15,6 +15,7 @@ from openai.types.responses import (
     CompactedResponse,
     InputTokenCountResponse,
     Response,
+    ResponseCustomToolCall,
     ResponseFunctionCallArgumentsDoneEvent,
     ResponseItem,
     ResponsesServerEvent,
@@ -92,6 +93,7 @@ ALWAYS: dict[type[BaseModel], set[str]] = {Response: NEVER_NULL | MAY_BE_NULL, E
 
 BESIDE: dict[type[BaseModel], set[str]] = {
     Response: {"store", "presence_penalty", "frequency_penalty", "turnstone"},
+    ResponseCustomToolCall: {"status"},
     ResponseFunctionCallArgumentsDoneEvent: {"name"},
     ResponseFunctionCallArgumentsWsDone: {"name"},
 }
