@@ -21,7 +21,7 @@ async def count(request: Request, runtime: Runtime, owner: Owner) -> Response:
     creation = turn_creation.prepare(runtime, owner, body)
     asked = creation.turn.request
     with runtime.streams.holding(owner):
-        told = await runtime.write(creation.rehearse, owner)
-        counting = runtime.upstreams.of(asked["model"]).count_tokens(asked, told.items)
+        items = await turn_creation.rehearse(runtime, creation)
+        counting = runtime.upstreams.of(asked["model"]).count_tokens(asked, items)
         counted = {"object": "response.input_tokens", "input_tokens": await while_connected(request, counting)}
     return Response(orjson.dumps(counted), media_type="application/json")

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from api import (
+    compaction,
     conversation_items,
     conversations,
     errors,
@@ -44,6 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         _allow_origins(app, settings.allowed_origins)
     errors.install(app)
     app.include_router(responses.router)
+    app.include_router(compaction.router)
     app.include_router(input_tokens.router)
     app.include_router(websocket.router)
     app.include_router(events.router)

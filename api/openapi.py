@@ -30,6 +30,7 @@ _ERRORS = {
 # Lists whose elements are told apart by their `type`, after the shape was read.
 _ELEMENTS: dict[tuple[str, str], dict[str, Any]] = {
     ("CreateResponse", "input"): TURN_ITEMS,
+    ("CompactConversation", "input"): TURN_ITEMS,
     ("CountInputTokens", "input"): TURN_ITEMS,
     ("CreateConversation", "items"): CONVERSATION_ITEMS,
     ("AddItems", "items"): CONVERSATION_ITEMS,

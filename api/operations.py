@@ -57,6 +57,9 @@ OPERATIONS = {
     "POST /v1/responses": Operation(
         answers.Response, requests.CreateResponse, streams=Event, errors=(404, 422), parameters=(IDEMPOTENCY_KEY,)
     ),
+    "POST /v1/responses/compact": Operation(
+        answers.CompactedConversation, requests.CompactConversation, errors=(404, 429, 502)
+    ),
     "POST /v1/responses/input_tokens": Operation(
         answers.InputTokens, requests.CountInputTokens, errors=(404, 429, 502)
     ),

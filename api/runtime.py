@@ -32,6 +32,7 @@ from shared.stream.event_feed import EventFeed
 from shared.stream.event_log import EventLog
 from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
+from shared.summaries import Summaries
 from shared.turns.ending import TurnEnder
 from shared.turns.sweeper import Sweeper
 from shared.upstream.registry import Upstreams
@@ -68,6 +69,7 @@ class ApiRuntime:
         self.held = HeldTurns(self._keep)
         self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
         self.event_tokens = EventTokens.of(settings)
+        self.summaries = Summaries.of(settings)
         self.stopping = drain.stop_event()
         self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")
         self._enders = ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="ender")

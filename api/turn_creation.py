@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from api.idempotency import COMES_BACK_SECONDS, IdempotencyKey
 from api.runtime import ApiRuntime
 from shared import clock, ids
-from shared.core import prompt
+from shared.core import compaction, prompt
+from shared.core.compaction import COMPACTIONS, expand
 from shared.core.context import Context
 from shared.core.input_items import turn_items
 from shared.core.request_rules import Policy, accept
@@ -87,11 +88,10 @@ class Creation:
     def _check_context(self, connection: Connection, owner: str, items: list[Item]) -> None:
         # While the turn before runs, its calls are not known yet: then the worker checks, at claim.
         own = references.resolve(connection, owner, items)
-        prompt.refuse_unsendable(item["type"] for item in own)
+        prompt.refuse_unsendable({item["type"] for item in own} - COMPACTIONS)
         if self.turn.conversation_id is not None:
-            prompt.refuse_unsendable(
-                conversation_items.tool_types(connection, self.turn.conversation_id), "conversation"
-            )
+            present = conversation_items.tool_types(connection, self.turn.conversation_id)
+            prompt.refuse_unsendable(present - COMPACTIONS, "conversation")
             before = conversation_items.calls(connection, self.turn.conversation_id)
         elif self.turn.previous_response_id is not None:
             found = stored_items.calls(connection, owner, self.turn.previous_response_id)
@@ -99,6 +99,13 @@ class Creation:
         else:
             before = []
         prompt.match_calls(before + own)
+
+
+async def rehearse(runtime: ApiRuntime, creation: Creation) -> list[Item]:
+    """What the model would be told in such a turn, compactions expanded; nothing is stored."""
+    owner = creation.turn.owner
+    told = await runtime.write(creation.rehearse, owner)
+    return expand(told, runtime.summaries.opener(owner)).items
 
 
 async def place(runtime: ApiRuntime, creation: Creation) -> Placed:
@@ -142,6 +149,7 @@ def prepare(
         waiter=None if body.background or key else runtime.name,
     )
     items = turn_items(body.input, ids.new_item_id)
+    compaction.check(items, runtime.summaries.opener(owner))
     queues = settings.conversation_concurrency == "queue"
     return Creation(turn, items, queues, key, parent_held)
 

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None,
         min_length=32,
-        description="Seals tokens for `/events`; one for all processes. Unset: `up` makes one in the data directory.",
+        description="Seals what clients keep; one for all processes. Unset: `up` makes one in the data directory.",
     )
     cors_origins: str = Field(
         "", description="Origins, separated by commas, whose pages may call the API from a browser; `*`: all."

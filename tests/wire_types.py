@@ -45,6 +45,12 @@ class Models(BaseModel):
     data: list[Model]
 
 
+class CompactedConversation(CompactedResponse):
+    """Its output holds the user's messages as well; the SDK has no type for them there."""
+
+    output: list[ResponseItem]  # type: ignore[assignment]
+
+
 class DeletedResponse(BaseModel):
     id: str
     object: Literal["response"]
@@ -64,7 +70,7 @@ class Refusal(BaseModel):
 BODIES: dict[str, Any] = {
     "POST /responses": Response,
     "GET /responses": Page[Response],
-    "POST /responses/compact": CompactedResponse,
+    "POST /responses/compact": CompactedConversation,
     "POST /responses/input_tokens": InputTokenCountResponse,
     "GET /responses/ID": Response,
     "DELETE /responses/ID": DeletedResponse,

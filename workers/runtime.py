@@ -19,6 +19,7 @@ from shared.stream.connections import connect, connect_async
 from shared.stream.event_log import EventLog
 from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
+from shared.summaries import Summaries
 from shared.turns.ending import TurnEnder
 from shared.turns.lease import LeaseKeeper
 from shared.turns.sweeper import Sweeper
@@ -47,6 +48,7 @@ class WorkerRuntime:
         freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
         self.dispatcher = Dispatcher(settings)
         self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
+        self.summaries = Summaries.of(settings)
         self.leases = LeaseKeeper(self.database, settings.lease_seconds)
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self._running: dict[str, Attempt] = {}

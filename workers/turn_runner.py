@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from shared import clock
-from shared.core import sse_frame
+from shared.core import compaction, sse_frame
 from shared.core.context import Context
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
@@ -70,6 +70,7 @@ def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
         told = _context(runtime, turn)
         if told is None:
             return _failed(turn, _CONTEXT_GONE)
+        told = compaction.expand(told, runtime.summaries.opener(turn.owner))
         upstream = runtime.upstreams.of(turn.request["model"])
         return runtime.call(attempt.run(upstream, told, runtime.settings.turn_seconds))
     except InvalidRequest as error:

@@ -207,6 +207,34 @@ class Response(Answer):
     turnstone: TurnFacts
 
 
+class KeptMessage(Open):
+    """A message as it was brought."""
+
+    type: Literal["message"]
+    id: str
+    role: Literal["user", "system", "developer"]
+    status: ItemStatus
+    content: list[dict[str, Any]]
+
+
+class CompactionItem(Answer):
+    """A sealed summary."""
+
+    type: Literal["compaction"]
+    id: str
+    encrypted_content: str
+
+
+class CompactedConversation(Answer):
+    """The messages that were not the model's, and a compaction: the input to go on with."""
+
+    id: str
+    object: Literal["response.compaction"]
+    created_at: int
+    output: list[KeptMessage | CompactionItem]
+    usage: Usage
+
+
 class InputTokens(Answer):
     """How many tokens the model would read."""
 

@@ -134,6 +134,14 @@ class ItemReference(Open):
     id: ItemId
 
 
+class Compaction(Open):
+    """What came before, as a summary that was made and sealed here."""
+
+    type: Literal["compaction"]
+    id: ItemId | None = None
+    encrypted_content: Annotated[str, StringConstraints(max_length=20_971_520)]
+
+
 class StoredMessage(Open):
     """A message as a conversation may hold it, parts of any type included."""
 
@@ -167,6 +175,7 @@ TURN_ITEMS: dict[str, type[Open]] = {
     "custom_tool_call_output": CustomToolCallOutput,
     "reasoning": Reasoning,
     "item_reference": ItemReference,
+    "compaction": Compaction,
 }
 
 # What a conversation may hold besides.
@@ -175,7 +184,6 @@ _KEPT_ONLY = (
     "apply_patch_call",
     "apply_patch_call_output",
     "code_interpreter_call",
-    "compaction",
     "compaction_trigger",
     "computer_call",
     "computer_call_output",

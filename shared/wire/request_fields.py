@@ -217,7 +217,9 @@ REQUEST_FIELDS: Final[dict[str, Field]] = {
     "input[item_reference]": _honoured("stands for a stored item of the caller"),
     "input[item_reference].id": _honoured("unknown: refused"),
     "input[additional_tools]": _refused("tools go in `tools`"),
-    "input[compaction]": _refused("nothing is compacted here"),
+    "input[compaction]": _honoured("stands for what came before it; made by this server, or refused"),
+    "input[compaction].encrypted_content": _honoured("opened, and told as the summary it holds"),
+    "input[compaction].id": _IDENTITY,
     "input[compaction_trigger]": _refused("nothing is compacted here"),
     "input[configuration_update]": _refused("`reasoning` and `text` are given with each turn"),
     **dict.fromkeys(

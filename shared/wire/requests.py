@@ -148,6 +148,10 @@ class CreateResponse(Strict):
     user: str | None = None
 
 
+class CompactConversation(CreateResponse):
+    """A turn's input, to be summarized instead of answered."""
+
+
 class CountInputTokens(CreateResponse):
     """A turn whose input is to be counted; how it would be answered makes no difference."""
 

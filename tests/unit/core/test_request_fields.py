@@ -74,7 +74,7 @@ def test_the_items_and_parts_that_are_not_refused_are_those_a_turn_takes_in() ->
         found = {path: re.fullmatch(rf"{prefix}\[(\w+)\]", path) for path in REQUEST_FIELDS}
         return {match[1] for path, match in found.items() if match and REQUEST_FIELDS[path].fate is not Fate.REFUSED}
 
-    assert taken("input") == set(TURN_ITEMS) == SENDABLE | {"item_reference"}
+    assert taken("input") == set(TURN_ITEMS) == SENDABLE | {"item_reference", "compaction"}
     assert taken("content") == set(CONTENT_PARTS) - {"text"}
 
 
