@@ -1,11 +1,25 @@
-"""Who is asking. Every request has an owner, and the store filters by it."""
+"""Who is asking: each request has an owner, and the store filters by it."""
 
 from starlette.requests import HTTPConnection
 
-# Until keys exist, a server has one owner and belongs on loopback.
-ONLY_OWNER = "default"
+from api.runtime import ApiRuntime
+from shared.core.api_key import Caller
+from shared.errors import Forbidden
 
 
-def owner_of(_request: HTTPConnection) -> str:
-    """The owner a request, or a WebSocket, acts for."""
-    return ONLY_OWNER
+async def caller_of(request: HTTPConnection) -> Caller:
+    """Who sends a request, or opened a WebSocket, by its `Authorization: Bearer`; raises Unauthorized."""
+    runtime: ApiRuntime = request.app.state.runtime
+    return await runtime.keys.caller(_bearer(request.headers.get("authorization", "")))
+
+
+async def require_admin(request: HTTPConnection) -> None:
+    """Raise Forbidden unless the caller is an operator."""
+    caller = await caller_of(request)
+    if not caller.admin:
+        raise Forbidden("This needs a key with admin scope.")
+
+
+def _bearer(authorization: str) -> str | None:
+    scheme, _, key = authorization.partition(" ")
+    return key.strip() or None if scheme.lower() == "bearer" else None

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api import turn_creation
 from api.caller import while_connected
-from api.dependencies import Owner, Runtime
+from api.dependencies import Asking, Runtime
 from api.request_body import read_as
 from api.runtime import ApiRuntime
 from api.turn_creation import Creation
@@ -26,15 +26,15 @@ router = APIRouter(prefix="/v1/responses")
 
 
 @router.post("/compact")
-async def compact(request: Request, runtime: Runtime, owner: Owner) -> Response:
+async def compact(request: Request, runtime: Runtime, caller: Asking) -> Response:
     """Have the model summarize the input, with all that it goes on from; nothing is stored."""
     body = await read_as(CompactConversation, request, runtime.settings.max_body_bytes)
     runtime.summaries.refuse_unsealed()
-    creation = turn_creation.prepare(runtime, owner, body)
-    with runtime.streams.holding(owner):
+    creation = turn_creation.prepare(runtime, caller, body)
+    with runtime.streams.holding(caller.owner):
         items = await turn_creation.rehearse(runtime, creation)
         summary = await while_connected(request, _summarize(runtime, creation, items))
-    sealed = compaction_item(ids.new_item_id("compaction"), runtime.summaries.close(owner, summary.text))
+    sealed = compaction_item(ids.new_item_id("compaction"), runtime.summaries.close(caller.owner, summary.text))
     return Response(orjson.dumps(_answer([*map(_listed, kept(items)), sealed], summary)), media_type="application/json")
 
 

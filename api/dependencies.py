@@ -1,12 +1,13 @@
-"""What routes ask for: the process's runtime and the owner of the request."""
+"""What routes ask for: the process's runtime, the caller, and the owner of what the request may touch."""
 
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from api.auth import owner_of
+from api import auth
 from api.runtime import ApiRuntime
+from shared.core.api_key import Caller
 
 
 # Async on purpose: a plain function would cost each request a hop to a thread.
@@ -15,9 +16,19 @@ async def _runtime(request: HTTPConnection) -> ApiRuntime:
     return runtime
 
 
-async def _owner(request: HTTPConnection) -> str:
-    return owner_of(request)
+async def _caller(request: HTTPConnection) -> Caller:
+    return await auth.caller_of(request)
+
+
+async def _owner(caller: Annotated[Caller, Depends(_caller)]) -> str:
+    return caller.owner
+
+
+async def _admin(request: HTTPConnection) -> None:
+    await auth.require_admin(request)
 
 
 Runtime = Annotated[ApiRuntime, Depends(_runtime)]
+Asking = Annotated[Caller, Depends(_caller)]
 Owner = Annotated[str, Depends(_owner)]
+AdminOnly = Depends(_admin)

@@ -12,10 +12,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from shared.core.input_items import invalid_field
-from shared.errors import ConversationLocked, RateLimited, RequestError, TryAgain, Unavailable, UpstreamError
+from shared.errors import (
+    ConversationLocked,
+    RateLimited,
+    RequestError,
+    TryAgain,
+    Unauthorized,
+    Unavailable,
+    UpstreamError,
+)
 from shared.store.engine import is_outage
 
 _OURS = (RequestError, TryAgain, UpstreamError)
+_HEADERS = {ConversationLocked: {"x-should-retry": "true"}, Unauthorized: {"www-authenticate": "Bearer"}}
 _CLIENT_LEFT = 499  # nobody reads it; nginx's number for this case
 
 log = structlog.get_logger()
@@ -30,12 +39,10 @@ def install(app: FastAPI) -> None:
 def answer(error: Exception) -> Response:
     """The response for any error."""
     match error:
-        case ConversationLocked():
-            response = _envelope(error.status, error.type, error.message, error.param, error.code)
-            response.headers["x-should-retry"] = "true"
-            return response
         case RequestError():
-            return _envelope(error.status, error.type, error.message, error.param, error.code)
+            response = _envelope(error.status, error.type, error.message, error.param, error.code)
+            response.headers.update(_HEADERS.get(type(error), {}))
+            return response
         case ValidationError():
             return answer(invalid_field(error))
         case RequestValidationError():

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api import response_stream
-from api.auth import owner_of
+from api.auth import caller_of
 from api.dependencies import Owner, Runtime
 from api.event_tokens import TOKEN_SECONDS, EventTokens
 from shared import clock
@@ -26,7 +26,7 @@ async def events(
     token: str | None = None,
 ) -> Response:
     """The events with `id:` lines, after `Last-Event-ID` or `starting_after`; of any response, however it was made."""
-    owner = owner_of(request) if token is None else _owner_by(runtime.event_tokens, token, response_id)
+    owner = (await caller_of(request)).owner if token is None else _owner_by(runtime.event_tokens, token, response_id)
     after = response_stream.last_event_id(request, starting_after)
     with runtime.streams.take(owner) as slot:
         turn = await response_stream.open_turn(runtime, owner, response_id)

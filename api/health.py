@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from api.dependencies import Runtime
+from api.dependencies import AdminOnly, Asking, Runtime
 from api.runtime import ApiRuntime
 from shared import metrics
 from shared.errors import NotFound
@@ -31,23 +31,24 @@ async def readyz(runtime: Runtime) -> Response:
     return JSONResponse({"status": status, "database": database, "redis": redis}, 200 if status == "ok" else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", dependencies=[AdminOnly])
 async def get_metrics() -> Response:
     """The figures of this process, or of all on this host that `turnstone up` started."""
     return Response(await asyncio.to_thread(metrics.exposition), media_type=metrics.CONTENT_TYPE)
 
 
 @router.get("/v1/models")
-async def models(runtime: Runtime) -> Response:
-    """The models of all upstreams."""
-    return JSONResponse({"object": "list", "data": await runtime.upstreams.models()})
+async def models(runtime: Runtime, caller: Asking) -> Response:
+    """The models of all upstreams that the caller may use."""
+    usable = [model for model in await runtime.upstreams.models() if caller.may_use(model["id"])]
+    return JSONResponse({"object": "list", "data": usable})
 
 
 @router.get("/v1/models/{model:path}")
-async def model(model: str, runtime: Runtime) -> Response:
+async def model(model: str, runtime: Runtime, caller: Asking) -> Response:
     """One model, by the id it is listed under."""
     for served in await runtime.upstreams.models():
-        if served["id"] == model:
+        if served["id"] == model and caller.may_use(model):
             return JSONResponse(served)
     raise NotFound(f"The model '{model[:80]}' does not exist.", "model", "model_not_found")
 

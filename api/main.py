@@ -1,4 +1,4 @@
-"""The API application: `uvicorn --factory api.main:create_app`."""
+"""The API application: `uvicorn --factory api.main:application`."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,6 +12,7 @@ from api import (
     conversations,
     errors,
     events,
+    first_key,
     health,
     input_tokens,
     openapi,
@@ -22,14 +23,25 @@ from api import (
 )
 from api.request_context import RequestContext
 from api.runtime import ApiRuntime
+from shared.errors import TurnstoneError
 from shared.logging import configure_logging
-from shared.settings import Settings, load_settings
+from shared.settings import Settings, SettingsError, load_settings
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application over `settings`, or over the environment's."""
-    settings = settings or load_settings()
-    configure_logging(settings)
+def application() -> FastAPI:
+    """The application over the environment's settings; ends the process with one line when it must not start."""
+    try:
+        settings = load_settings()
+        configure_logging(settings)
+        first_key.check(settings)
+    except (SettingsError, TurnstoneError) as error:
+        # Not in the lifespan, whose errors are told with all the frames of the framework's start.
+        raise SystemExit(f"turnstone api: {error}") from None
+    return create_app(settings)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application over `settings`."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, object], None]:

@@ -18,6 +18,8 @@ _JSON, _EVENTS, _TEXT = "application/json", "text/event-stream", "text/plain"
 _COMPONENT = "#/components/schemas/"
 _ERRORS = {
     400: "The request cannot be accepted as it is; `param` names the field.",
+    401: "No API key, or one that opens nothing; a server on which none was ever made asks for none.",
+    403: "Not with this key.",
     404: "Unknown, deleted or somebody else's.",
     413: "The body is too large.",
     422: "The `Idempotency-Key` was used for another body.",

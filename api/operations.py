@@ -22,6 +22,7 @@ class Operation:
     answer: Shape | None
     body: Shape | None = None
     body_required: bool = True
+    key_required: bool = True
     streams: type[Any] | None = None
     errors: tuple[int, ...] = ()
     without_envelope: Mapping[int, Shape] = field(default_factory=dict)
@@ -29,7 +30,8 @@ class Operation:
 
     def statuses(self, path: str) -> set[int]:
         """The errors that the route may answer."""
-        implied = {400, 500, 503} | ({404} if "{" in path else set()) | ({413} if self.body else set())
+        implied = {400, 500, 503} | ({401} if self.key_required else set())
+        implied |= ({404} if "{" in path else set()) | ({413} if self.body else set())
         return implied | ({429} if self.streams else set()) | set(self.errors)
 
 
@@ -91,7 +93,7 @@ OPERATIONS = {
         answers.UpstreamAnswer, requests.PassedOn, streams=answers.UpstreamAnswer, errors=(502,)
     ),
     "POST /v1/embeddings": Operation(answers.UpstreamAnswer, requests.PassedOn, errors=(429, 502)),
-    "GET /healthz": Operation(answers.Health),
-    "GET /readyz": Operation(answers.Readiness, without_envelope={503: answers.Readiness}),
-    "GET /metrics": Operation(None),
+    "GET /healthz": Operation(answers.Health, key_required=False),
+    "GET /readyz": Operation(answers.Readiness, key_required=False, without_envelope={503: answers.Readiness}),
+    "GET /metrics": Operation(None, errors=(403,)),
 }

@@ -6,11 +6,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.caller import while_connected
-from api.dependencies import Owner, Runtime
+from api.dependencies import Asking, Runtime
 from api.request_body import read_as
 from api.runtime import ApiRuntime
 from api.sse import EventStreamResponse
 from api.stream_limits import Slot
+from shared.core.api_key import Caller
 from shared.upstream.forwarded import Forwarded
 from shared.wire.requests import PassedOn
 
@@ -18,21 +19,21 @@ router = APIRouter(prefix="/v1")
 
 
 @router.post("/chat/completions")
-async def chat_completions(request: Request, runtime: Runtime, owner: Owner) -> Response:
+async def chat_completions(request: Request, runtime: Runtime, caller: Asking) -> Response:
     """Have the model's server answer a chat, streamed or whole; it is not stored."""
-    return await _forward(request, runtime, owner, "chat/completions")
+    return await _forward(request, runtime, caller, "chat/completions")
 
 
 @router.post("/embeddings")
-async def embeddings(request: Request, runtime: Runtime, owner: Owner) -> Response:
+async def embeddings(request: Request, runtime: Runtime, caller: Asking) -> Response:
     """Have the model's server embed texts."""
-    return await _forward(request, runtime, owner, "embeddings")
+    return await _forward(request, runtime, caller, "embeddings")
 
 
-async def _forward(request: Request, runtime: ApiRuntime, owner: str, path: str) -> Response:
+async def _forward(request: Request, runtime: ApiRuntime, caller: Caller, path: str) -> Response:
     body = await read_as(PassedOn, request, runtime.settings.max_body_bytes)
-    upstream = runtime.upstreams.of(body.model)
-    with runtime.streams.take(owner) as slot:
+    upstream = runtime.upstream_for(caller, body.model)
+    with runtime.streams.take(caller.owner) as slot:
         answer = await while_connected(request, upstream.forward(path, body.model_dump()))
         try:
             return _ForwardedResponse(answer, slot)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import foreground, response_stream, turn_creation
-from api.dependencies import Owner, Runtime
+from api.dependencies import Asking, Owner, Runtime
 from api.idempotency import key_of
 from api.listing import Labels, PageQuery, listed
 from api.request_body import read_as
@@ -35,13 +35,13 @@ _CANCELLING = {
 
 
 @router.post("")
-async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
+async def create(request: Request, runtime: Runtime, caller: Asking) -> Response:
     """Store a turn and have it run: answered at once (`background`), as a stream, or at its end."""
     body = await read_as(CreateResponse, request, runtime.settings.max_body_bytes)
-    creation = turn_creation.prepare(runtime, owner, body, key_of(request, body))
+    creation = turn_creation.prepare(runtime, caller, body, key_of(request, body))
     turn, keyed = creation.turn, creation.key is not None
     # Before anything can happen, so that the end of a short turn is not missed.
-    slot = runtime.streams.take(owner) if turn.stream else None
+    slot = runtime.streams.take(caller.owner) if turn.stream else None
     subscription = None if turn.logged else await _listen(runtime, turn)
     try:
         placed = await turn_creation.place(runtime, creation)
@@ -50,7 +50,7 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
         raise
     if placed.repeated:
         await _let_go(runtime, subscription, slot)
-        return await _repeat(request, runtime, owner, placed.response_id)
+        return await _repeat(request, runtime, caller.owner, placed.response_id)
     waits = not placed.dispatchable
     if subscription:
         return await foreground.answer(runtime, request, turn, subscription, keyed=keyed, waits=waits)

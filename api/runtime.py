@@ -15,15 +15,18 @@ from api.event_reader import EventReader, Sources
 from api.event_tokens import EventTokens
 from api.held_turns import HELD_SECONDS, HeldTurns
 from api.idempotency import COMES_BACK_SECONDS
+from api.key_ring import KeyRing
 from api.row_watch import RowWatch
 from api.stream_limits import StreamLimits
 from shared import ids
 from shared.core import sse_frame
+from shared.core.api_key import Caller
 from shared.core.replay import replay
 from shared.core.turn import Turn
+from shared.errors import model_not_found
 from shared.queue import Dispatcher
 from shared.settings import Settings
-from shared.store import api_processes, journals, responses, schema
+from shared.store import api_processes, journals, responses
 from shared.store.engine import Connection, Database
 from shared.store.journals import Recording
 from shared.store.responses import Sight
@@ -36,6 +39,7 @@ from shared.summaries import Summaries
 from shared.turns.ending import TurnEnder
 from shared.turns.sweeper import Sweeper
 from shared.upstream.registry import Upstreams
+from shared.upstream.route import Route
 
 # Ends from outside may wait for a Redis that is away; they have threads of their own, so that reads never do.
 _ENDER_THREADS = 8
@@ -53,7 +57,7 @@ class ApiRuntime:
         self.settings = settings
         self.name = ids.new_process_name()
         self.database = Database(settings.sql_url, settings.database_pool_size)
-        schema.check(self.database)
+        self.keys = KeyRing(self.read)
         keys = Keys(settings.key_prefix)
         self.redis = connect_async(settings.redis)
         self.feed = EventFeed(connect_async(settings.redis), keys, self.name)
@@ -101,6 +105,12 @@ class ApiRuntime:
         self._sql.shutdown()
         self.dispatcher.close()
         self.database.close()
+
+    def upstream_for(self, caller: Caller, model: str) -> Route:
+        """The upstream that serves `model` to this caller; raises InvalidRequest, the same for none and for not."""
+        if not caller.may_use(model):
+            raise model_not_found(model)
+        return self.upstreams.of(model)
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a store function that reads, in one hop to a thread."""

@@ -6,6 +6,7 @@ from api.idempotency import COMES_BACK_SECONDS, IdempotencyKey
 from api.runtime import ApiRuntime
 from shared import clock, ids
 from shared.core import compaction, prompt
+from shared.core.api_key import Caller
 from shared.core.compaction import COMPACTIONS, expand
 from shared.core.context import Context
 from shared.core.input_items import turn_items
@@ -119,7 +120,7 @@ async def place(runtime: ApiRuntime, creation: Creation) -> Placed:
 
 def prepare(
     runtime: ApiRuntime,
-    owner: str,
+    caller: Caller,
     body: CreateResponse,
     key: IdempotencyKey | None = None,
     *,
@@ -133,10 +134,10 @@ def prepare(
     settings = runtime.settings
     policy = Policy(settings.unknown_fields == "reject", settings.unsupported_tools == "reject")
     accepted = accept(body, policy, input_required=generate)
-    runtime.upstreams.of(accepted.request["model"])
+    runtime.upstream_for(caller, accepted.request["model"])
     turn = Turn(
         id=ids.new_response_id(),
-        owner=owner,
+        owner=caller.owner,
         status=Status.QUEUED,
         created_at=int(clock.now()),
         request=accepted.request if generate else accepted.request | {"generate": False},
@@ -149,7 +150,7 @@ def prepare(
         waiter=None if body.background or key else runtime.name,
     )
     items = turn_items(body.input, ids.new_item_id)
-    compaction.check(items, runtime.summaries.opener(owner))
+    compaction.check(items, runtime.summaries.opener(caller.owner))
     queues = settings.conversation_concurrency == "queue"
     return Creation(turn, items, queues, key, parent_held)
 

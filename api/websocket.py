@@ -20,7 +20,7 @@ async def converse(socket: WebSocket, runtime: Runtime, owner: Owner) -> None:
     slot = runtime.streams.take(owner)
     try:
         await socket.accept()
-        await Connection(runtime, owner, socket).run()
+        await Connection(runtime, socket).run()
     finally:
         slot.let_go()
 

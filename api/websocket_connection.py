@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api import foreground, response_stream, turn_creation, websocket_messages
+from api.auth import caller_of
 from api.runtime import ApiRuntime
 from api.sse import Batches, deliver, stop
 from api.websocket_lanes import Lanes
@@ -39,9 +40,8 @@ _TIME_IS_UP = Closing(
 class Connection:
     """Serves one client after the accept. The official SDK can reconnect by itself after each code we close with."""
 
-    def __init__(self, runtime: ApiRuntime, owner: str, socket: WebSocket) -> None:
+    def __init__(self, runtime: ApiRuntime, socket: WebSocket) -> None:
         self._runtime = runtime
-        self._owner = owner
         self._socket = socket
         self._memory = ConnectionMemory(runtime.held)
         self._lanes = Lanes(self._answer, runtime.settings.max_body_bytes)
@@ -111,14 +111,16 @@ class Connection:
 
     async def _create(self, message: Message) -> None:
         body, generate = websocket_messages.create(message)
+        # Asked anew each time: a key that was revoked is worthless on an open connection too.
+        caller = await caller_of(self._socket)
         creation = turn_creation.prepare(
             self._runtime,
-            self._owner,
+            caller,
             body,
             generate=generate,
             parent_held=body.previous_response_id in self._memory,
         )
-        slot = self._runtime.streams.take(self._owner)
+        slot = self._runtime.streams.take(caller.owner)
         try:
             placed = await turn_creation.place(self._runtime, creation)
             if not creation.turn.store:

@@ -5,6 +5,7 @@ TurnstoneError
 │   ├── InvalidRequest         400, names the field
 │   │   └── ConversationLocked    400, try again
 │   ├── IdempotencyKeyReused   422
+│   ├── Unauthorized           401
 │   ├── Forbidden              403
 │   ├── NotFound               404, unknown, foreign and deleted alike
 │   ├── BodyTooLarge           413
@@ -41,8 +42,14 @@ class InvalidRequest(RequestError):
     """400: the request cannot be accepted as it is."""
 
 
+class Unauthorized(RequestError):
+    """401: no key, or one that opens nothing."""
+
+    status = 401
+
+
 class Forbidden(RequestError):
-    """403: whatever is asked for, not from there."""
+    """403: whatever is asked for, not from there, or not with this key."""
 
     status = 403
 

@@ -71,6 +71,11 @@ def new_request_id() -> str:
     return "req_" + secrets.token_hex(16)
 
 
+def new_api_key() -> str:
+    """An API key: 6 random bytes by which it is found, 32 that nobody can guess."""
+    return f"sk-ts-{secrets.token_hex(6)}-{secrets.token_urlsafe(32)}"
+
+
 def new_process_name() -> str:
     """A name for this process that no other has, not even one with its pid on this host later."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

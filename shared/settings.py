@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         5000, description="Streams one API process holds open; more are answered 429 with Retry-After."
     )
     streams_per_owner: Count = Field(1000, description="The same for one owner.")
+    bootstrap_key_file: Path | None = Field(
+        None,
+        description="A deployment's first API key, with admin scope; made and written there if the file is missing.",
+    )
     secret_key: SecretStr | None = Field(
         None,
         min_length=32,

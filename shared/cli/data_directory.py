@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared.cli.errors import CommandError
+from shared.secret_file import read_or_make
 
 
 @contextmanager
@@ -27,15 +28,8 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def secret(directory: Path) -> str:
-    """A secret key nobody typed: made at the first start, the same at each later one, readable by this user alone."""
-    file = directory / "secret"
-    if not file.exists():
-        # Whole or not at all: an empty one would be taken for the key for ever.
-        draft = directory / "secret.new"
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
-        draft.rename(file)
-    return file.read_text()
+    """The data directory's own secret key."""
+    return read_or_make(directory / "secret", lambda: secrets.token_urlsafe(48))
 
 
 def emptied(directory: Path) -> Path:

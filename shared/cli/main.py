@@ -10,6 +10,7 @@ import typer
 
 from shared.cli import commands, demo, doctor, up
 from shared.cli.errors import CommandError
+from shared.core.api_key import Caller
 from shared.settings import Settings, SettingsError, load_settings
 from shared.upstream import upstreams_file
 
@@ -19,6 +20,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+keys_app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on, instead of TURNSTONE_HOST.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port, instead of TURNSTONE_PORT.")]
@@ -86,6 +90,41 @@ def demo_command(
     """Run the main job and tell what happened; without --base-url on a stack of its own, in a temporary directory."""
     with _clear_errors():
         demo.run(base_url, model, max_output_tokens)
+
+
+@keys_app.command("create")
+def create_key(
+    owner: Annotated[str, typer.Option(help="Whose key it is: owners see nothing of one another.")],
+    expires: Annotated[str | None, typer.Option(help="How long it is good: 12h, 90d, 4w. Unset: for ever.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Also good for operators' endpoints.")] = False,
+    model: Annotated[list[str] | None, typer.Option(help="A model, or pattern, it may use. Unset: all.")] = None,
+) -> None:
+    """Make a key and print it: it is shown this once."""
+    from shared.cli import keys
+
+    with _clear_errors():
+        typer.echo(keys.create(_settings(), Caller(owner, admin, tuple(model) if model else None), expires))
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """Show all keys: their beginnings, owners and what they allow."""
+    from shared.cli import keys
+
+    with _clear_errors():
+        typer.echo("\n".join(keys.table(_settings())))
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(help="The key's beginning, as `list` shows it, or all of it.")],
+) -> None:
+    """Make a key worthless, within seconds, everywhere."""
+    from shared.cli import keys
+
+    with _clear_errors():
+        keys.revoke(_settings(), key)
+        typer.echo(f"revoked {key[:12] if not key.startswith('sk-ts-') else key[6:18]}")
 
 
 def _settings(**flags: object) -> Settings:

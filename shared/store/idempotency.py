@@ -1,17 +1,13 @@
 """Idempotency keys: what a key has made, for a day, so that a repeated request finds it and makes no other."""
 
-from collections.abc import Callable
-
-from sqlalchemy import ColumnElement, Connection, Table, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 from shared.errors import IdempotencyKeyReused
 from shared.store.database_clock import database_now
+from shared.store.insert_new import insert_new
 from shared.store.tables import IDEMPOTENCY
 
 _KEPT_SECONDS = 86_400
-_Insert = postgresql.Insert | sqlite.Insert
-_INSERT: dict[str, Callable[[Table], _Insert]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 def claim(connection: Connection, owner: str, key: str, digest: str, made_id: str) -> str | None:
@@ -21,7 +17,7 @@ def claim(connection: Connection, owner: str, key: str, digest: str, made_id: st
     waited for.
     """
     values = {"owner": owner, "key": key, "digest": digest, "made_id": made_id, "created_at": database_now()}
-    insert = _INSERT[connection.dialect.name](IDEMPOTENCY).values(**values).on_conflict_do_nothing()
+    insert = insert_new(connection, IDEMPOTENCY, **values)
     # Not the row count, which SQLAlchemy does not keep for an INSERT.
     if connection.execute(insert.returning(IDEMPOTENCY.c.made_id)).first() is not None:
         return None

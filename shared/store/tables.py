@@ -202,6 +202,21 @@ class IdempotencyRow(SQLModel, table=True):
     created_at: float = Field(sa_type=Double)
 
 
+class ApiKeyRow(SQLModel, table=True):
+    """A key to the API. `digest` stands for the key itself; `models`: JSON list of patterns, NULL for all."""
+
+    __tablename__ = "api_key"
+
+    prefix: str = Field(primary_key=True)
+    digest: str
+    owner: str
+    admin: bool
+    models: str | None = Field(default=None, sa_type=Text)
+    created_at: float = Field(sa_type=Double)
+    expires_at: float | None = Field(default=None, sa_type=Double)
+    revoked_at: float | None = Field(default=None, sa_type=Double)
+
+
 class JournalRow(SQLModel, table=True):
     """The exact events of an ended turn: frames, compressed. `lost`: the live log was gone at the end."""
 
@@ -214,6 +229,7 @@ class JournalRow(SQLModel, table=True):
 
 
 RESPONSE: Table = ResponseRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it at run time
+API_KEY: Table = ApiKeyRow.__table__  # type: ignore[attr-defined]
 API_PROCESS: Table = ApiProcessRow.__table__  # type: ignore[attr-defined]
 CONVERSATION: Table = ConversationRow.__table__  # type: ignore[attr-defined]
 IDEMPOTENCY: Table = IdempotencyRow.__table__  # type: ignore[attr-defined]
