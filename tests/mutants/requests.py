@@ -46,9 +46,9 @@ REQUESTS = (
     Safeguard(
         "a key makes one turn",
         "G23",
-        _KEYS,
+        "shared/store/insert_new.py",
         ".on_conflict_do_nothing()",
-        ".on_conflict_do_update(index_elements=['owner', 'key'], set_={'made_id': made_id})",
+        ".on_conflict_do_update(index_elements=['owner', 'key'], set_={'made_id': values['made_id']})",
         (f"{_KEY_TESTS}::test_a_key_is_bound_to_what_it_made_first",),
     ),
     Safeguard(

@@ -60,8 +60,8 @@ IMPORTED = (
         "API processes are started from the copy",
         "",
         "api/main.py",
-        "    settings = settings or load_settings()\n",
-        "    raise SystemExit\n",
+        "        settings = load_settings()\n",
+        "        raise SystemExit\n",
         ("tests/acceptance/test_bad_requests.py::test_a_body_over_the_limit_is_413_however_it_is_sent",),
     ),
 )
