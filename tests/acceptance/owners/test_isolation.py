@@ -127,12 +127,24 @@ def test_a_foreign_id_in_the_path_is_an_unknown_one(
     ids=["previous_response_id", "conversation", "conversation object", "item of a conversation", "item of a response"],
 )
 @pytest.mark.parametrize(
-    "way", [{}, {"stream": True}, {"background": True}], ids=["foreground", "streamed", "background"]
+    ("path", "way"),
+    [
+        ("/responses", {}),
+        ("/responses", {"stream": True}),
+        ("/responses", {"background": True}),
+        ("/responses/input_tokens", {}),
+    ],
+    ids=["foreground", "streamed", "background", "counted"],
 )
 def test_a_foreign_id_in_a_turn_is_an_unknown_one(
-    bert: httpx2.Client, annas: Things, unknown: Things, body: Callable[[Things], dict[str, Any]], way: dict[str, bool]
+    bert: httpx2.Client,
+    annas: Things,
+    unknown: Things,
+    body: Callable[[Things], dict[str, Any]],
+    path: str,
+    way: dict[str, bool],
 ) -> None:
-    answers = [told(bert, t, "POST", "/responses", json={"model": "m", **body(t), **way}) for t in (annas, unknown)]
+    answers = [told(bert, t, "POST", path, json={"model": "m", **body(t), **way}) for t in (annas, unknown)]
     assert answers[0] == answers[1]
     assert answers[0][0] in (400, 404)
 
