@@ -133,8 +133,9 @@ def test_a_foreign_id_in_the_path_is_an_unknown_one(
         ("/responses", {"stream": True}),
         ("/responses", {"background": True}),
         ("/responses/input_tokens", {}),
+        ("/responses/compact", {}),
     ],
-    ids=["foreground", "streamed", "background", "counted"],
+    ids=["foreground", "streamed", "background", "counted", "compacted"],
 )
 def test_a_foreign_id_in_a_turn_is_an_unknown_one(
     bert: httpx2.Client,
