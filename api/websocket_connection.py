@@ -80,6 +80,7 @@ class Connection:
             if message.kind == "response.steer":
                 await self._send(websocket_messages.steering_refused(message))
             else:
+                self._refuse_too_late()
                 self._lanes.put(message)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, a message is answered
             await self._send(websocket_messages.failure(error, message.stream_id if message else None))
@@ -102,8 +103,7 @@ class Connection:
         if self._left.is_set():
             return
         try:
-            if self._closing:
-                raise self._closing.error
+            self._refuse_too_late()
             await self._create(message)
         except Exception as error:  # noqa: BLE001 - as above
             self._memory.forget(message.fields.get("previous_response_id"))
@@ -153,6 +153,10 @@ class Connection:
                 self._memory.forget(turn.previous_response_id)
             for event in websocket_messages.events(batch.frames, stream_id):
                 await self._send(event)
+
+    def _refuse_too_late(self) -> None:
+        if self._closing:
+            raise self._closing.error
 
     async def _send(self, event: bytes) -> None:
         """Send, as fast as the client reads."""

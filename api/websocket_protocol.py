@@ -31,6 +31,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.close_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
+    def keepalive_timeout(self) -> None:
+        """End it for good, soon: who does not answer may not read either, and what is unsent would wait for ever."""
+        super().keepalive_timeout()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
     def shutdown(self) -> None:
         """Leave an open connection to its route, which knows by itself that the server stops."""
         if self.close_sent or not self.handshake_complete:

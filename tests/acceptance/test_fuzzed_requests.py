@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.wire.requests import CreateResponse
+from tests.raw_websocket import RawSocket
 from tests.stack import Stack
 
-EXAMPLES, MANY_EXAMPLES = 1000, 20_000
+EXAMPLES, MANY_EXAMPLES, MESSAGES = 1000, 20_000, 150
 
 FIELDS = [*CreateResponse.model_fields, "conversation", "prompt", "client_metadata"]
 WORDS = ["message", "function_call", "function_call_output", "reasoning", "item_reference", "function", "input_text"]
@@ -68,6 +69,29 @@ def test_no_body_makes_a_server_error(stack: Stack, examples: int) -> None:
                 assert told["error"]["type"] == "invalid_request_error"
 
         law()
+
+
+@pytest.mark.made_up
+def test_no_message_over_a_websocket_makes_a_server_error(stack: Stack) -> None:
+    with RawSocket(stack.url()) as socket:
+
+        @settings(max_examples=MESSAGES, suppress_health_check=list(HealthCheck))
+        @given(posted)
+        def law(body: bytes) -> None:
+            socket.send(_ungenerated(body))
+            end = socket.turn()[-1]
+            assert end["type"] == "response.completed" or end["status"] in (400, 404, 413), end
+
+        law()
+
+
+def _ungenerated(body: bytes) -> bytes:
+    """The same body as a message that asks no model, if it can be understood at all."""
+    try:
+        fields = json.loads(body)
+    except ValueError:
+        return body
+    return json.dumps({"type": "response.create", "generate": False} | fields).encode()
 
 
 def _in_background(body: bytes) -> bytes:

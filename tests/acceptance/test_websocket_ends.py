@@ -137,19 +137,22 @@ def test_a_server_that_stops_lets_turns_come_to_their_end_and_says_that_it_resta
     script_gated(upstream, topic)
     upstream.script(f"endless {topic}", [Stall()])
     with (
-        new_stack(apis=1) as stack,
+        new_stack(apis=1, settings={"DRAIN_SECONDS": 1}) as stack,
         RawSocket(stack.url()) as idle,
+        RawSocket(stack.url()) as background,
         RawSocket(stack.url()) as busy,
         RawSocket(stack.url()) as stuck,
     ):
-        stuck.create(input=f"endless {topic}")
-        stuck.until("response.in_progress")
+        for socket, fields in ((background, {"background": True}), (stuck, {})):
+            socket.create(input=f"endless {topic}", **fields)
+            socket.until("response.in_progress")
         busy.create(input=topic)
         busy.until("response.output_text.delta")
         busy.create(input="too late")
         stack.apis[0].signal(signal.SIGTERM)
-        assert list(idle.to_close()) == []
-        assert idle.closed[0] == 1012
+        for socket in (idle, background):
+            assert list(socket.to_close()) == []
+            assert socket.closed[0] == 1012
         upstream.open(topic)
         ends = [event for event in busy.to_close() if event["type"] in ("response.completed", "error")]
         assert [end["type"] for end in ends] == ["response.completed", "error"]
