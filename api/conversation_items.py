@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.conversations import find, rendered
-from api.dependencies import Owner, Runtime
+from api.dependencies import INCLUDE, Owner, Runtime
 from api.listing import PageQuery, listed
 from api.request_body import read_as
 from shared import ids
@@ -21,7 +21,7 @@ from shared.wire.requests import AddItems
 router = APIRouter(prefix="/v1/conversations/{conversation_id}/items")
 
 
-@router.post("")
+@router.post("", dependencies=[INCLUDE])
 async def add(conversation_id: str, request: Request, runtime: Runtime, owner: Owner) -> Response:
     """Append up to 20 items, all or none."""
     body = await read_as(AddItems, request, runtime.settings.max_body_bytes)
@@ -30,7 +30,7 @@ async def add(conversation_id: str, request: Request, runtime: Runtime, owner: O
     return listed(added, has_more=False)
 
 
-@router.get("")
+@router.get("", dependencies=[INCLUDE])
 async def list_items(conversation_id: str, runtime: Runtime, owner: Owner, page_request: PageQuery) -> Response:
     """The items, newest first unless asked otherwise."""
     await find(runtime, owner, conversation_id)
@@ -38,7 +38,7 @@ async def list_items(conversation_id: str, runtime: Runtime, owner: Owner, page_
     return listed([orjson.loads(item) for item in page.entries], page.has_more)
 
 
-@router.get("/{item_id}")
+@router.get("/{item_id}", dependencies=[INCLUDE])
 async def get(conversation_id: str, item_id: str, runtime: Runtime, owner: Owner) -> Response:
     """One item."""
     item = await runtime.read(stored.get, owner, conversation_id, item_id)

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
 from api import auth
 from api.runtime import ApiRuntime
 from shared.core.api_key import Caller
+from shared.wire.requests import Includable
 
 
 # Async on purpose: a plain function would cost each request a hop to a thread.
@@ -28,7 +29,15 @@ async def _admin(request: HTTPConnection) -> None:
     await auth.require_admin(request)
 
 
+async def _included(
+    include: Annotated[list[Includable] | None, Query()] = None,
+    include_in_brackets: Annotated[list[Includable] | None, Query(alias="include[]")] = None,
+) -> None:
+    """Known values in either spelling are fine: an answer always has all there is."""
+
+
 Runtime = Annotated[ApiRuntime, Depends(_runtime)]
 Asking = Annotated[Caller, Depends(_caller)]
 Owner = Annotated[str, Depends(_owner)]
 AdminOnly = Depends(_admin)
+INCLUDE = Depends(_included)

@@ -81,7 +81,7 @@ def _upstream(error: UpstreamError) -> Response:
 
 def _bad_parameter(error: RequestValidationError) -> Response:
     first = error.errors()[0]
-    name = str(first["loc"][-1])
+    name = str(first["loc"][1])  # after where it was: in the query, the path or the headers
     return _envelope(
         400, "invalid_request_error", f"Invalid value for '{name}': {first['msg']}.", name, "invalid_value"
     )

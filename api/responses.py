@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import foreground, response_stream, turn_creation
-from api.dependencies import Asking, Owner, Runtime
+from api.dependencies import INCLUDE, Asking, Owner, Runtime
 from api.idempotency import key_of
 from api.listing import Labels, PageQuery, listed
 from api.request_body import read_as
@@ -75,7 +75,7 @@ async def list_responses(
     return listed([_body(stored) for stored in page.entries], page.has_more)
 
 
-@router.get("/{response_id}")
+@router.get("/{response_id}", dependencies=[INCLUDE])
 async def get(
     response_id: str,
     runtime: Runtime,
@@ -120,7 +120,7 @@ async def delete(response_id: str, runtime: Runtime, owner: Owner) -> Response:
     )
 
 
-@router.get("/{response_id}/input_items")
+@router.get("/{response_id}/input_items", dependencies=[INCLUDE])
 async def input_items(response_id: str, runtime: Runtime, owner: Owner, page_request: PageQuery) -> Response:
     """The response's own input, in pages."""
     await find(runtime, owner, response_id)

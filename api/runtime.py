@@ -25,6 +25,7 @@ from shared.core.replay import replay
 from shared.core.turn import Turn
 from shared.errors import model_not_found
 from shared.queue import Dispatcher
+from shared.sealed_reasoning import SealedReasoning
 from shared.settings import Settings
 from shared.store import api_processes, journals, responses
 from shared.store.engine import Connection, Database
@@ -73,6 +74,7 @@ class ApiRuntime:
         self.held = HeldTurns(self._keep)
         self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
         self.event_tokens = EventTokens.of(settings)
+        self.sealed_reasoning = SealedReasoning(settings)
         self.summaries = Summaries.of(settings)
         self.stopping = drain.stop_event()
         self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")

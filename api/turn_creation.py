@@ -132,7 +132,12 @@ def prepare(
     Without `generate`, its end is an empty output: it is there to be gone on from.
     """
     settings = runtime.settings
-    policy = Policy(settings.unknown_fields == "reject", settings.unsupported_tools == "reject")
+    native = body.model is not None and runtime.upstreams.kind_of(body.model) == "responses"
+    policy = Policy(
+        reject_unknown_fields=settings.unknown_fields == "reject",
+        reject_unsupported_tools=settings.unsupported_tools == "reject",
+        seals_reasoning=native or runtime.sealed_reasoning.available,
+    )
     accepted = accept(body, policy, input_required=generate)
     runtime.upstream_for(caller, accepted.request["model"])
     turn = Turn(
@@ -149,7 +154,8 @@ def prepare(
         store=body.store is not False,
         waiter=None if body.background or key else runtime.name,
     )
-    items = turn_items(body.input, ids.new_item_id)
+    brought = turn_items(body.input, ids.new_item_id)
+    items = runtime.sealed_reasoning.opened(caller.owner, brought, others_too=native)
     compaction.check(items, runtime.summaries.opener(caller.owner))
     queues = settings.conversation_concurrency == "queue"
     return Creation(turn, items, queues, key, parent_held)

@@ -2,6 +2,7 @@
 
 import base64
 
+import orjson
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -24,3 +25,22 @@ class Seal:
             return self._fernet.decrypt(sealed, within_seconds)
         except (InvalidToken, ValueError):
             return None
+
+
+class OwnerSeal:
+    """Seals texts for their owners: what is one's own opens for nobody else."""
+
+    def __init__(self, secret: str, purpose: str) -> None:
+        self._seal = Seal(secret, purpose)
+
+    def close(self, owner: str, text: str) -> str:
+        """The text, sealed for `owner`."""
+        return self._seal.close(orjson.dumps([owner, text]))
+
+    def open(self, owner: str, sealed: str) -> str | None:
+        """What was sealed for `owner`; None for anything else."""
+        opened = self._seal.open(sealed)
+        if opened is None:
+            return None
+        sealed_for, text = orjson.loads(opened)
+        return str(text) if sealed_for == owner else None

@@ -20,6 +20,8 @@ from openai.types.responses import (
     ResponseItem,
     ResponsesServerEvent,
     ResponseStreamEvent,
+    response_text_delta_event,
+    response_text_done_event,
 )
 from openai.types.responses.responses_server_event import ResponseFunctionCallArgumentsWsDone
 from openai.types.shared import ErrorObject
@@ -102,8 +104,12 @@ BESIDE: dict[type[BaseModel], set[str]] = {
     ResponseCustomToolCall: {"status"},
     ResponseFunctionCallArgumentsDoneEvent: {"name"},
     ResponseFunctionCallArgumentsWsDone: {"name"},
+    response_text_delta_event.Logprob: {"bytes"},
+    response_text_delta_event.LogprobTopLogprob: {"bytes"},
+    response_text_done_event.Logprob: {"bytes"},
+    response_text_done_event.LogprobTopLogprob: {"bytes"},
 }
-"""Fields that the SDK does not name: of the published schemas, and one of ours."""
+"""Fields that the SDK does not name: of the published schemas, of its types for the same as listed, and one of ours."""
 
 _FAULTS_SHOWN = 8
 

@@ -31,9 +31,15 @@ class TurnLost(TurnstoneError):
 class Attempt:
     """Runs one claimed turn up to its outcome. `frames` are its events so far, encoded; unlogged turns keep none."""
 
-    def __init__(self, turn: Turn, publisher: Publisher, start_output: Callable[[Turn], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        publisher: Publisher,
+        start_output: Callable[[Turn], Awaitable[bool]],
+        seal: Callable[[str], str] | None = None,
+    ) -> None:
         self.turn = turn
-        self.assembly = Assembly(lifecycle_events(turn), ids.new_item_id, ids.new_call_id)
+        self.assembly = Assembly(lifecycle_events(turn), ids.new_item_id, ids.new_call_id, seal)
         self.log = TurnLog(turn.id, turn.attempt, self.lose)
         self._publisher = publisher
         self._start_output = start_output

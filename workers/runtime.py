@@ -12,6 +12,7 @@ import uvloop
 from shared import ids
 from shared.core.turn import Turn
 from shared.queue import Dispatcher
+from shared.sealed_reasoning import SealedReasoning
 from shared.settings import Settings
 from shared.store import attempts, schema
 from shared.store.engine import Database, is_outage
@@ -50,6 +51,7 @@ class WorkerRuntime:
         self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
         self.summaries = Summaries.of(settings)
         self.leases = LeaseKeeper(self.database, settings.lease_seconds)
+        self.sealed_reasoning = SealedReasoning(settings)
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self._running: dict[str, Attempt] = {}
         self._spawned: set[Future[None]] = set()

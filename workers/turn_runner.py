@@ -35,7 +35,7 @@ def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
     turn = _claim(runtime, response_id)
     if turn is None:
         return None
-    attempt = Attempt(turn, runtime.publisher, runtime.start_output)
+    attempt = Attempt(turn, runtime.publisher, runtime.start_output, runtime.sealed_reasoning.sealer(turn))
     runtime.add(attempt)
     try:
         if turn.logged:

@@ -29,17 +29,23 @@ class Assembly:
     """One attempt's output.
 
     Text, refusal and reasoning share one open item at a time. Calls stay open until the end, since an upstream may
-    write several in turns. `new_item_id` takes an item type; both id makers are given, so that the core stays pure.
+    write several in turns. `new_item_id` takes an item type; both id makers are given, so that the core stays pure,
+    and `seal`, if the turn's reasoning is to go out sealed as well.
     """
 
     def __init__(
-        self, lifecycle: Iterable[Event], new_item_id: Callable[[str], str], new_call_id: Callable[[], str]
+        self,
+        lifecycle: Iterable[Event],
+        new_item_id: Callable[[str], str],
+        new_call_id: Callable[[], str],
+        seal: Callable[[str], str] | None = None,
     ) -> None:
         self.fold = ResponseFold.of(lifecycle)
         self._emission = Emission(self.fold)
         self._native = NativeItems(self._emission, new_item_id, new_call_id)
         self._new_item_id = new_item_id
         self._new_call_id = new_call_id
+        self._seal = seal
         self._writing: OpenItem | None = None
         self._calls: dict[int, OpenItem] = {}
         self._inputs: dict[int, CustomInput] = {}
@@ -73,6 +79,7 @@ class Assembly:
 
     def end(self, outcome: Outcome) -> list[Event]:
         """The closing events and the terminal one."""
+        self._seal_reasoning()
         self._emission.end(outcome)
         return self._emission.take()
 
@@ -100,8 +107,15 @@ class Assembly:
 
     def _close_writing(self) -> None:
         if self._writing is not None:
+            self._seal_reasoning()
             self._emission.close_item(self._writing)
             self._writing = None
+
+    def _seal_reasoning(self) -> None:
+        writing = self._writing
+        if self._seal and writing and writing.item["type"] == "reasoning":
+            text = "".join(part["text"] for part in writing.body("completed")["content"])
+            writing.item = writing.item | {"encrypted_content": self._seal(text)}
 
     def _call(self, chunk: ToolCall) -> None:
         call = self._calls.get(chunk.position) or self._open_call(chunk)

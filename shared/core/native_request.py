@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.core.prompt import CALLS, OUTPUTS, match_calls
-from shared.wire.items import Item
+from shared.wire.items import SEALED_HERE, Item
 
 # What goes over as it is. Everything about state, queues and owners stays here.
 _FORWARDED = (
@@ -52,7 +52,8 @@ def native_input(items: Sequence[Item]) -> list[Item]:
 
 def _is_told(item: Item) -> bool:
     if item["type"] == "reasoning":
-        return bool(item.get("encrypted_content"))
+        sealed = item.get("encrypted_content")
+        return isinstance(sealed, str) and bool(sealed) and not sealed.startswith(SEALED_HERE)
     return item["type"] not in CALLS
 
 

@@ -37,6 +37,7 @@ _SAME = {
 }
 
 
+_DETAILS = {"original": "high"}  # as much as the dialect knows
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 _TEXTS = ("input_text", "output_text", "text")  # compared, not hashed: a stored type may be anything
 CALLS = frozenset(("function_call", "custom_tool_call"))
@@ -153,7 +154,7 @@ def _part(part: Any) -> dict[str, Any]:
     # A conversation keeps parts as they came: an image may be there by a file's id alone, a text may lack its text.
     match part:
         case {"type": "input_image", "image_url": str(url)}:
-            detail = {"detail": part["detail"]} if part.get("detail") else {}
+            detail = {"detail": _DETAILS.get(part["detail"], part["detail"])} if part.get("detail") else {}
             return {"type": "image_url", "image_url": {"url": url} | detail}
         case {"type": "input_file", "file_data": str()}:
             return {"type": "file", "file": {key: part[key] for key in ("filename", "file_data") if part.get(key)}}

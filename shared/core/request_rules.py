@@ -8,7 +8,7 @@ from typing import Any
 from shared.core.tool_rules import RequestObject, check_tool_choice, take_tools
 from shared.errors import InvalidRequest, missing_parameter, unsupported_parameter
 from shared.wire.request_fields import REQUEST_FIELDS, Fate, fields_with
-from shared.wire.requests import CreateResponse, Strict
+from shared.wire.requests import ENCRYPTED_REASONING, CreateResponse, Strict
 
 # Each unknown name is compared with every known one, which costs; no client sends more than a handful.
 MAX_UNKNOWN_FIELDS = 100
@@ -16,25 +16,17 @@ MAX_UNKNOWN_FIELDS = 100
 _IGNORED = fields_with(Fate.IGNORED)
 _REFUSED = fields_with(Fate.REFUSED)
 
-# Values of `include`: whether a Chat Completions upstream can give what they ask for.
-_INCLUDES = {
-    "message.output_text.logprobs": True,
-    "message.input_image.image_url": True,
-    "code_interpreter_call.outputs": False,
-    "computer_call_output.output.image_url": False,
-    "file_search_call.results": False,
-    "reasoning.encrypted_content": False,
-    "web_search_call.action.sources": False,
-    "web_search_call.results": False,
-}
+# What a Chat Completions upstream says anyway, or when it is asked; of hosted tools it can say nothing.
+_INCLUDED = {"message.input_image.image_url", "message.output_text.logprobs"}
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What to do with fields and tools that cannot be honoured: set them aside, or answer 400."""
+    """What to do with what cannot be honoured: set it aside, or answer 400; and whether reasoning can be sealed."""
 
     reject_unknown_fields: bool = False
     reject_unsupported_tools: bool = False
+    seals_reasoning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ def accept(body: CreateResponse, policy: Policy, *, input_required: bool = True)
     tools = take_tools(body.tools or [], reject_others=policy.reject_unsupported_tools)
     ignored = _set_aside_fields([*_objects(body), *tools.objects], policy)
     _check_text_format(body)
-    left_out = _includes(body)
+    left_out = _includes(body, policy)
     check_tool_choice(body.tool_choice, tools.usable)
     request = body.model_dump(by_alias=True, exclude_none=True, exclude={"input", *ignored, "stream_options", "tools"})
     if tools.usable:
@@ -129,15 +121,12 @@ def _check_text_format(body: CreateResponse) -> None:
                 raise missing_parameter(where)
 
 
-def _includes(body: CreateResponse) -> list[str]:
+def _includes(body: CreateResponse, policy: Policy) -> list[str]:
     """The asked-for extras that are left out."""
-    for index, name in enumerate(body.include or []):
-        if name not in _INCLUDES:
-            where = f"include[{index}]"
-            allowed = ", ".join(f"'{one}'" for one in sorted(_INCLUDES))
-            raise InvalidRequest(f"Invalid value for '{where}'. Supported values: {allowed}.", where, "invalid_value")
-    if body.top_logprobs and "message.output_text.logprobs" not in (body.include or []):
+    asked = body.include or []
+    if body.top_logprobs and "message.output_text.logprobs" not in asked:
         raise InvalidRequest(
             "'top_logprobs' needs 'message.output_text.logprobs' in 'include'.", "top_logprobs", "invalid_value"
         )
-    return [f"include:{name}" for name in body.include or [] if not _INCLUDES[name]]
+    included = _INCLUDED | ({ENCRYPTED_REASONING} if policy.seals_reasoning else set())
+    return [f"include:{name}" for name in asked if name not in included]

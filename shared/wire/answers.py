@@ -133,12 +133,13 @@ class OutputCustomToolCall(Answer):
 
 
 class OutputReasoning(Answer):
-    """What the model thought before it spoke."""
+    """What the model thought before it spoke; `encrypted_content` is left out unless it was asked for."""
 
     type: Literal["reasoning"]
     id: str
     summary: list[SummaryText]
     content: list[ReasoningText]
+    encrypted_content: str = ""
     status: ItemStatus
 
 

@@ -1,10 +1,13 @@
 """Items a request may carry; unknown extra fields are kept, so that what comes in can be read back unchanged."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Item = dict[str, Any]
+
+# What begins every `encrypted_content` that was made here; a model server's own begins otherwise.
+SEALED_HERE: Final = "turnstone."
 
 LongText = Annotated[str, StringConstraints(max_length=10_485_760)]
 ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
@@ -34,10 +37,10 @@ class RefusalPart(Open):
 
 
 class ImagePart(Open):
-    """An image by URL, `data:` URLs included."""
+    """An image by URL, as a rule a `data:` URL."""
 
     type: Literal["input_image"]
-    image_url: Annotated[str, StringConstraints(max_length=20_971_520)]
+    image_url: Annotated[str, StringConstraints(max_length=20_971_520, pattern=r"^(?i:https?://|data:)")]
     detail: Literal["low", "high", "auto", "original"] | None = None
 
 
@@ -102,6 +105,7 @@ class Reasoning(Open):
     id: ItemId | None = None
     summary: list[SummaryText] = Field(default_factory=list)
     content: list[ReasoningText] | None = None
+    encrypted_content: Annotated[str, StringConstraints(max_length=20_971_520)] | None = None
     status: ItemStatus | None = None
 
 

@@ -343,3 +343,15 @@ def test_calls_come_back_as_calls_of_the_callers_own_tools() -> None:
     ]
     inputs = [event for event in log if event["type"].startswith("response.custom_tool_call_input.")]
     assert [event.get("delta", event.get("input")) for event in inputs] == ['echo "hi', '"\n', 'echo "hi"\n']
+
+
+def test_reasoning_goes_out_sealed_as_well_when_it_is_to_be() -> None:
+    """Each item with its own text, also the one that the end of the turn cuts short."""
+    sealing = Assembly(lifecycle_events(turn()), lambda kind: kind, str, lambda text: f"sealed {text}")
+    events = sealing.feed([Reasoning("a"), Reasoning("b"), Text("Hi"), Reasoning("c")])
+    events += sealing.end(Outcome(Status.INCOMPLETE, ENDED_AT, incomplete_reason="max_output_tokens"))
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert [item.get("encrypted_content") for item in done] == ["sealed ab", None, "sealed c"]
+    assert final(events)["output"] == done
+    added = [event["item"] for event in events if event["type"] == "response.output_item.added"]
+    assert not any("encrypted_content" in item for item in added)

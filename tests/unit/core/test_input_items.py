@@ -131,6 +131,11 @@ REFUSED: dict[str, tuple[Items | list[Any], str, str]] = {
         "input[0].output[0].file_id",
         "unsupported_parameter",
     ),
+    "an image's URL": (
+        [{"role": "user", "content": [{"type": "input_image", "image_url": "file:///etc/passwd"}]}],
+        "input[0].content[0].image_url",
+        "invalid_value",
+    ),
     "a file by its URL": (
         [{"role": "user", "content": [TEXT_PART, {"type": "input_file", "file_url": "https://x/y"}]}],
         "input[0].content[1].file_url",
@@ -207,7 +212,10 @@ parts = st.one_of(
         lambda kind, rest: {"type": kind} | rest, st.sampled_from(["input_text", "output_text"]), near(text=part_texts)
     ),
     st.builds(lambda rest: {"type": "refusal"} | rest, near(refusal=part_texts)),
-    st.builds(lambda rest: {"type": "input_image"} | rest, near(image_url=part_texts, detail=st.just("low"))),
+    st.builds(
+        lambda rest: {"type": "input_image"} | rest,
+        near(image_url=st.just("data:,") | part_texts, detail=st.just("low")),
+    ),
     st.builds(lambda rest: {"type": "input_file"} | rest, near(file_data=part_texts, filename=part_texts)),
 )
 contents = part_texts | st.lists(parts, max_size=2)

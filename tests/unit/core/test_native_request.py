@@ -6,6 +6,7 @@ import pytest
 
 from shared.core.native_request import native_input
 from shared.errors import InvalidRequest
+from shared.wire.items import SEALED_HERE
 
 CALL: dict[str, Any] = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
 OUTPUT: dict[str, Any] = {"type": "function_call_output", "call_id": "c1", "output": "ok"}
@@ -43,7 +44,8 @@ def test_a_call_nobody_answered_is_refused() -> None:
 def test_reasoning_goes_back_sealed_or_not_at_all() -> None:
     sealed = {"type": "reasoning", "summary": [], "encrypted_content": "sealed"}
     plain = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm"}]}
-    assert native_input([stored(sealed, content=[]), stored(plain)]) == [sealed]
+    ours = sealed | {"encrypted_content": SEALED_HERE + "sealed"}
+    assert native_input([stored(sealed, content=[]), stored(plain), stored(ours)]) == [sealed]
 
 
 def test_items_of_hosted_tools_keep_the_id_by_which_others_name_them() -> None:

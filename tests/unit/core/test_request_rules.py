@@ -160,7 +160,7 @@ def test_the_number_of_unknown_fields_is_bounded() -> None:
         ({"metadata": {str(n): "" for n in range(17)}}, "metadata", "invalid_value"),
         ({"service_tier": "gold"}, "service_tier", "invalid_value"),
         ({"include": ["poems"]}, "include[0]", "invalid_value"),
-        ({"include": [7]}, "include[0]", "invalid_type"),
+        ({"include": [7]}, "include[0]", "invalid_value"),
         ({"reasoning": {"effort": "huge"}}, "reasoning.effort", "invalid_value"),
         ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name", "missing_required_parameter"),
         (
@@ -227,8 +227,10 @@ def test_a_follow_up_needs_no_input() -> None:
 
 
 def test_what_the_model_server_cannot_include_is_left_out() -> None:
-    include = ["reasoning.encrypted_content", "message.output_text.logprobs"]
-    assert accepted(MINIMAL | {"include": include}).ignored == ("include:reasoning.encrypted_content",)
+    include = ["reasoning.encrypted_content", "message.output_text.logprobs", "file_search_call.results"]
+    given = MINIMAL | {"include": include}
+    assert accepted(given).ignored == ("include:reasoning.encrypted_content", "include:file_search_call.results")
+    assert accepted(given, Policy(seals_reasoning=True)).ignored == ("include:file_search_call.results",)
 
 
 HOSTED = [{"type": "web_search"}, FUNCTION, {"type": "mcp", "server_label": "x"}]
@@ -318,7 +320,7 @@ near_bodies = near(
     service_tier=st.sampled_from(["auto", "flex", "fast"]),
     client_metadata=st.just({}),
 )
-policies = st.builds(Policy, st.booleans(), st.booleans())
+policies = st.builds(Policy, st.booleans(), st.booleans(), st.booleans())
 # Mostly the right things, so that the search gets past the first rule.
 good_starts = st.sampled_from([{}, MINIMAL, MINIMAL, MINIMAL])
 
