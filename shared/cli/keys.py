@@ -1,20 +1,18 @@
 """`turnstone keys`: make, list and revoke API keys. A key is shown once, when it is made."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
 from shared import clock, ids
+from shared.cli.durations import seconds
 from shared.cli.errors import CommandError
+from shared.cli.opened_database import opened
 from shared.core import api_key
 from shared.core.api_key import ApiKey, Caller
 from shared.settings import Settings
-from shared.store import api_keys, engine, schema
-from shared.store.engine import Database
+from shared.store import api_keys
 
-_SECONDS: Final = {"h": 3600, "d": 86_400, "w": 604_800}
 _OWNER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
@@ -26,15 +24,15 @@ def create(settings: Settings, caller: Caller, lasts: str | None) -> str:
     key = ids.new_api_key()
     prefix = api_key.prefix_of(key)
     assert prefix, "new keys have the form of keys"
-    expires_at = None if lasts is None else now + _seconds(lasts)
-    with _opened(settings) as database, database.write() as connection:
+    expires_at = None if lasts is None else now + seconds(lasts)
+    with opened(settings) as database, database.write() as connection:
         api_keys.add(connection, ApiKey(prefix, api_key.digest(key), caller, now, expires_at))
     return key
 
 
 def table(settings: Settings) -> list[str]:
     """One line for each key, oldest first, below a heading."""
-    with _opened(settings) as database, database.read() as connection:
+    with opened(settings) as database, database.read() as connection:
         keys = api_keys.everyone(connection)
     now = clock.now()
     heading = f"{'KEY':14}{'OWNER':24}{'SCOPE':8}{'STATE':10}{'CREATED':12}{'EXPIRES':12}MODELS"
@@ -43,7 +41,7 @@ def table(settings: Settings) -> list[str]:
 
 def revoke(settings: Settings, prefix: str) -> None:
     """Make a key worthless, within seconds, everywhere; raises CommandError when there is none."""
-    with _opened(settings) as database, database.write() as connection:
+    with opened(settings) as database, database.write() as connection:
         known = api_keys.revoke(connection, api_key.prefix_of(prefix) or prefix, clock.now())
     if not known:
         raise CommandError(f"There is no key {prefix[:12]!r}; see `turnstone keys list`.")
@@ -64,22 +62,3 @@ def _state(key: ApiKey, now: float) -> str:
 
 def _day(at: float | None) -> str:
     return "never" if at is None else datetime.fromtimestamp(at, UTC).date().isoformat()
-
-
-def _seconds(lasts: str) -> int:
-    number, unit = lasts[:-1], lasts[-1:]
-    if not number.isdigit() or unit not in _SECONDS or not 0 < int(number) < 100_000:
-        raise CommandError("--expires takes a number and h, d or w: 12h, 90d, 4w.")
-    return int(number) * _SECONDS[unit]
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.sql_url, pool_size=1)
-    try:
-        schema.check(database)
-        yield database
-    except engine.OUTAGE as error:
-        raise CommandError(f"The database cannot be reached: {str(error).splitlines()[0]}") from None
-    finally:
-        database.close()

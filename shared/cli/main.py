@@ -92,6 +92,17 @@ def demo_command(
         demo.run(base_url, model, max_output_tokens)
 
 
+@app.command("usage")
+def show_usage(
+    lately: Annotated[str, typer.Option("--since", help="How far back: 12h, 30d, 4w.")] = "30d",
+) -> None:
+    """Show the tokens of each owner and model, as the model servers counted them, of turns still stored."""
+    from shared.cli import usage
+
+    with _clear_errors():
+        typer.echo("\n".join(usage.table(_settings(), lately)))
+
+
 @keys_app.command("create")
 def create_key(
     owner: Annotated[str, typer.Option(help="Whose key it is: owners see nothing of one another.")],
