@@ -13,6 +13,10 @@ MAX_TURN_ITEMS = 10_000
 MAX_CONVERSATION_ITEMS = 20
 
 _REFUSED = fields_with(Fate.REFUSED)
+_REFUSED_IN = {
+    path: [inner.removeprefix(f"{path}.") for inner in _REFUSED if inner.startswith(f"{path}.")]
+    for path in REQUEST_FIELDS
+}
 
 # Item type → the key that may hold content parts.
 _PARTS = {"message": "content", "function_call_output": "output", "custom_tool_call_output": "output"}
@@ -85,10 +89,9 @@ def _check(raw: Any, shapes: dict[str, type[Open]], where: str, table: str) -> N
     shape = shapes.get(kind) if isinstance(kind, str) else None
     if shape is None:
         raise _unknown_type(kind, shapes, f"{where}.type", table)
-    for name in raw:
-        path = f"{table}[{kind}].{name}"
-        if path in _REFUSED and raw[name] is not None:
-            raise _refused(path, f"{where}.{name}")
+    for name in _REFUSED_IN.get(f"{table}[{kind}]", ()):
+        if raw.get(name) is not None:
+            raise _refused(f"{table}[{kind}].{name}", f"{where}.{name}")
     try:
         shape.model_validate(raw)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from shared.core.tool_rules import RequestObject, check_tool_choice, take_tools
@@ -90,8 +91,12 @@ def _set_aside_fields(objects: list[RequestObject], policy: Policy) -> list[str]
 
 
 def _without_effect(place: RequestObject) -> list[str]:
-    names = [name for name in type(place.part).model_fields if place.path + name in _IGNORED]
-    return [name for name in names if getattr(place.part, name)]
+    return [name for name in _ignored_in(type(place.part), place.path) if getattr(place.part, name)]
+
+
+@cache
+def _ignored_in(shape: type[Strict], path: str) -> list[str]:
+    return [name for name in shape.model_fields if path + name in _IGNORED]
 
 
 def _judge(place: RequestObject, name: str, policy: Policy) -> None:

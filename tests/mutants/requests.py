@@ -184,6 +184,14 @@ REQUESTS = (
         ("tests/unit/test_late_cancel.py",),
     ),
     Safeguard(
+        "what was sealed for one owner opens for no other",
+        "I1",
+        "shared/sealing.py",
+        "return str(text) if sealed_for == owner else None",
+        "return str(text)",
+        ("tests/unit/test_sealed_reasoning.py::test_what_does_not_open_is_refused_by_its_place",),
+    ),
+    Safeguard(
         "unknown fields are bounded",
         "G26",
         "shared/core/request_rules.py",
