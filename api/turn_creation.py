@@ -35,6 +35,7 @@ class Creation:
     """Writes a new turn, in one transaction.
 
     `queues`: it may wait for the turn before it. `parent_held`: the caller's connection holds the unstored parent.
+    `native`: its model server takes items of any type, and says itself which it cannot.
     """
 
     turn: Turn
@@ -42,6 +43,7 @@ class Creation:
     queues: bool
     key: IdempotencyKey | None = None
     parent_held: bool = False
+    native: bool = False
 
     def store(self, connection: Connection, owner: str) -> Placed:
         """Write the turn, unless its key has one already; raises RequestError for what its context does not allow."""
@@ -89,10 +91,12 @@ class Creation:
     def _check_context(self, connection: Connection, owner: str, items: list[Item]) -> None:
         # While the turn before runs, its calls are not known yet: then the worker checks, at claim.
         own = references.resolve(connection, owner, items)
-        prompt.refuse_unsendable({item["type"] for item in own} - COMPACTIONS)
+        if not self.native:
+            prompt.refuse_unsendable({item["type"] for item in own} - COMPACTIONS)
         if self.turn.conversation_id is not None:
-            present = conversation_items.tool_types(connection, self.turn.conversation_id)
-            prompt.refuse_unsendable(present - COMPACTIONS, "conversation")
+            if not self.native:
+                present = conversation_items.tool_types(connection, self.turn.conversation_id)
+                prompt.refuse_unsendable(present - COMPACTIONS, "conversation")
             before = conversation_items.calls(connection, self.turn.conversation_id)
         elif self.turn.previous_response_id is not None:
             found = stored_items.calls(connection, owner, self.turn.previous_response_id)
@@ -132,14 +136,14 @@ def prepare(
     Without `generate`, its end is an empty output: it is there to be gone on from.
     """
     settings = runtime.settings
-    native = body.model is not None and runtime.upstreams.kind_of(body.model) == "responses"
+    native = body.model is not None and runtime.upstream_for(caller, body.model).kind == "responses"
     policy = Policy(
         reject_unknown_fields=settings.unknown_fields == "reject",
         reject_unsupported_tools=settings.unsupported_tools == "reject",
-        seals_reasoning=native or runtime.sealed_reasoning.available,
+        seals_reasoning=runtime.sealed_reasoning.available,
+        native=native,
     )
     accepted = accept(body, policy, input_required=generate)
-    runtime.upstream_for(caller, accepted.request["model"])
     turn = Turn(
         id=ids.new_response_id(),
         owner=caller.owner,
@@ -154,11 +158,11 @@ def prepare(
         store=body.store is not False,
         waiter=None if body.background or key else runtime.name,
     )
-    brought = turn_items(body.input, ids.new_item_id)
+    brought = turn_items(body.input, ids.new_item_id, native=native)
     items = runtime.sealed_reasoning.opened(caller.owner, brought, others_too=native)
     compaction.check(items, runtime.summaries.opener(caller.owner))
     queues = settings.conversation_concurrency == "queue"
-    return Creation(turn, items, queues, key, parent_held)
+    return Creation(turn, items, queues, key, parent_held, native)
 
 
 def _conversation_id(body: CreateResponse) -> str | None:

@@ -151,7 +151,7 @@ class ScriptedUpstream:
         self._loop, self._gate_moved, self._stopping = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_get("/v1/models", self._list_models)
-        for path in ("/v1/chat/completions", "/v1/responses", "/v1/embeddings"):
+        for path in ("/v1/chat/completions", "/v1/responses", "/v1/responses/input_tokens", "/v1/embeddings"):
             app.router.add_post(path, self._complete)
         for path in ("/tokenize", "/apply-template"):
             app.router.add_post(path, self._tokenize)

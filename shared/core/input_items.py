@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.errors import InvalidRequest, missing_parameter, unsupported_parameter
-from shared.wire.items import CONTENT_PARTS, CONVERSATION_ITEMS, TURN_ITEMS, Item, Open
+from shared.wire.items import CONTENT_PARTS, CONVERSATION_ITEMS, NATIVE_ITEMS, TURN_ITEMS, Item, Open
 from shared.wire.request_fields import REQUEST_FIELDS, Fate, fields_with
 
 MAX_TURN_ITEMS = 10_000
@@ -22,14 +22,15 @@ _REFUSED_IN = {
 _PARTS = {"message": "content", "function_call_output": "output", "custom_tool_call_output": "output"}
 
 
-def turn_items(given: str | list[Any] | None, new_item_id: Callable[[str], str]) -> list[Item]:
+def turn_items(given: str | list[Any] | None, new_item_id: Callable[[str], str], *, native: bool = False) -> list[Item]:
     """A turn's input, checked, each item with type, id and status; raises InvalidRequest naming the field.
 
-    A reference stays one; who stores it puts the item in its place.
+    A reference stays one; who stores it puts the item in its place. For a `native` Responses server, items of
+    hosted tools are taken as well.
     """
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
-    items = _checked(given or [], "input", MAX_TURN_ITEMS, TURN_ITEMS)
+    items = _checked(given or [], "input", MAX_TURN_ITEMS, NATIVE_ITEMS if native else TURN_ITEMS)
     for index, item in enumerate(items):
         _check_parts(item, f"input[{index}]")
     return _completed(items, "input", new_item_id)

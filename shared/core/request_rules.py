@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from shared.core.tool_rules import RequestObject, check_tool_choice, take_tools
+from shared.core.tool_rules import (
+    RequestObject,
+    check_native_tool_choice,
+    check_tool_choice,
+    take_native_tools,
+    take_tools,
+)
 from shared.errors import InvalidRequest, missing_parameter, unsupported_parameter
 from shared.wire.request_fields import REQUEST_FIELDS, Fate, fields_with
 from shared.wire.requests import ENCRYPTED_REASONING, CreateResponse, Strict
@@ -16,6 +22,8 @@ MAX_UNKNOWN_FIELDS = 100
 
 _IGNORED = fields_with(Fate.IGNORED)
 _REFUSED = fields_with(Fate.REFUSED)
+# What a Chat Completions server has no place for and a native Responses server has.
+_NATIVE = frozenset(path for path in _IGNORED if path.startswith(("reasoning.", "prompt_cache_", "tools[")))
 
 # What a Chat Completions upstream says anyway, or when it is asked; of hosted tools it can say nothing.
 _INCLUDED = {"message.input_image.image_url", "message.output_text.logprobs"}
@@ -28,6 +36,8 @@ class Policy:
     reject_unknown_fields: bool = False
     reject_unsupported_tools: bool = False
     seals_reasoning: bool = False
+    native: bool = False
+    """The model server speaks the Responses API itself: hosted tools, and all about them, are its business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +51,14 @@ class Accepted:
 def accept(body: CreateResponse, policy: Policy, *, input_required: bool = True) -> Accepted:
     """Apply every rule; raises InvalidRequest naming the field."""
     _require(body, input_required)
-    tools = take_tools(body.tools or [], reject_others=policy.reject_unsupported_tools)
+    offered = body.tools or []
+    reject = policy.reject_unsupported_tools
+    tools = take_native_tools(offered) if policy.native else take_tools(offered, reject_others=reject)
     ignored = _set_aside_fields([*_objects(body), *tools.objects], policy)
     _check_text_format(body)
     left_out = _includes(body, policy)
-    check_tool_choice(body.tool_choice, tools.usable)
+    check_choice = check_native_tool_choice if policy.native else check_tool_choice
+    check_choice(body.tool_choice, tools.usable)
     request = body.model_dump(by_alias=True, exclude_none=True, exclude={"input", *ignored, "stream_options", "tools"})
     if tools.usable:
         request["tools"] = tools.usable
@@ -86,7 +99,8 @@ def _set_aside_fields(objects: list[RequestObject], policy: Policy) -> list[str]
             raise InvalidRequest(f"More than {MAX_UNKNOWN_FIELDS} unknown parameters.", code="unknown_parameter")
         for name in extra:
             _judge(place, name, policy)
-        ignored += [place.where + name for name in sorted([*extra, *_without_effect(place)])]
+        names = sorted([*extra, *_without_effect(place)])
+        ignored += [place.where + name for name in names if not (policy.native and place.path + name in _NATIVE)]
     return ignored
 
 
@@ -134,4 +148,4 @@ def _includes(body: CreateResponse, policy: Policy) -> list[str]:
             "'top_logprobs' needs 'message.output_text.logprobs' in 'include'.", "top_logprobs", "invalid_value"
         )
     included = _INCLUDED | ({ENCRYPTED_REASONING} if policy.seals_reasoning else set())
-    return [f"include:{name}" for name in asked if name not in included]
+    return [f"include:{name}" for name in asked if not (policy.native or name in included)]

@@ -40,6 +40,15 @@ def take_tools(tools: list[Tool], *, reject_others: bool = False) -> TakenTools:
     return taken
 
 
+def take_native_tools(tools: list[Tool]) -> TakenTools:
+    """Check each tool whose shape is known; a native Responses server runs what it can, and refuses the rest itself."""
+    taken = TakenTools(usable=tools)
+    for index, tool in enumerate(tools):
+        _take(tool, f"tools[{index}]", tuple(_SHAPES), taken, reject_others=False)
+    taken.left_out.clear()
+    return taken
+
+
 def _take(tool: Tool, where: str, kinds: tuple[str, ...], taken: TakenTools, reject_others: bool) -> bool:
     kind = tool.get("type")
     if not isinstance(kind, str):
@@ -89,6 +98,18 @@ def check_tool_choice(choice: str | dict[str, Any] | None, tools: list[Tool]) ->
         if wanted.get("type") not in kinds:
             raise unsupported_parameter(where, f"'{where}' demands a tool that the model server cannot run.")
         if not any(tool.is_meant(wanted) for tool in told):
+            raise InvalidRequest(f"'{where}' names a tool that is not in 'tools'.", where, "invalid_value")
+
+
+def check_native_tool_choice(choice: str | dict[str, Any] | None, tools: list[Tool]) -> None:
+    """The same for a native Responses server, which is the judge of choices among hosted tools."""
+    if not isinstance(choice, dict):
+        return
+    told = list(told_tools(tools))
+    for where, kinds, wanted in _demanded(choice):
+        if not isinstance(wanted.get("type"), str):
+            raise missing_parameter(f"{where}.type")
+        if wanted["type"] in kinds and not any(tool.is_meant(wanted) for tool in told):
             raise InvalidRequest(f"'{where}' names a tool that is not in 'tools'.", where, "invalid_value")
 
 

@@ -27,6 +27,7 @@ _REPEATED: Final = frozenset(
 )
 _SAME: Final = {"response.reasoning.delta": wire.REASONING_DELTA}  # as Open Responses names it
 _ENDS: Final = frozenset({wire.COMPLETED, wire.INCOMPLETE, wire.FAILED, "response.cancelled"})
+_OWN: Final = ("message", "reasoning", *wire.CALLS)  # the types that are told in our own shape
 _PLAIN_DELTAS: Final = {wire.REFUSAL_DELTA, wire.REASONING_DELTA, *(call.delta for call in wire.CALLS.values())}
 _PLACE: Final = ("type", "sequence_number", "item_id", "output_index", "obfuscation")
 
@@ -110,6 +111,8 @@ def _item(value: Any) -> dict[str, Any]:
     kind = as_text(item.get("type"))
     if not _ITEM_TYPE.fullmatch(kind):
         raise failures.garbage()
+    if kind in _OWN:
+        item = {key: value for key, value in item.items() if value is not None}
     if kind in ("message", "reasoning"):
         item["content"] = [_part(as_object(part)) for part in as_list(item.get("content"))]
     if kind == "reasoning":

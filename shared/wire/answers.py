@@ -99,11 +99,12 @@ class OutputRefusal(Answer):
 
 
 class OutputMessage(Answer):
-    """The model's message."""
+    """The model's message; `phase` is left out when the model server told none."""
 
     type: Literal["message"]
     id: str
     role: Literal["assistant"]
+    phase: Literal["commentary", "final_answer"] = "final_answer"
     status: ItemStatus
     content: list[OutputText | OutputRefusal]
 
@@ -133,7 +134,7 @@ class OutputCustomToolCall(Answer):
 
 
 class OutputReasoning(Answer):
-    """What the model thought before it spoke; `encrypted_content` is left out unless it was asked for."""
+    """What the model thought before it spoke; `encrypted_content` is left out when there is none."""
 
     type: Literal["reasoning"]
     id: str
@@ -143,7 +144,42 @@ class OutputReasoning(Answer):
     status: ItemStatus
 
 
-OutputItem = OutputMessage | OutputFunctionCall | OutputCustomToolCall | OutputReasoning
+class OutputHostedItem(Answer):
+    """What a hosted tool of a native Responses server did, as that server tells it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal[
+        "additional_tools",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "code_interpreter_call",
+        "compaction",
+        "computer_call",
+        "computer_call_output",
+        "custom_tool_call_output",
+        "file_search_call",
+        "function_call_output",
+        "image_generation_call",
+        "local_shell_call",
+        "local_shell_call_output",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "mcp_call",
+        "mcp_list_tools",
+        "program",
+        "program_output",
+        "shell_call",
+        "shell_call_output",
+        "tool_search_call",
+        "tool_search_output",
+        "web_search_call",
+    ]
+    id: str
+    status: str
+
+
+OutputItem = OutputMessage | OutputFunctionCall | OutputCustomToolCall | OutputReasoning | OutputHostedItem
 
 
 class TextSettings(Answer):

@@ -215,6 +215,10 @@ CONVERSATION_ITEMS: dict[str, type[Open]] = {
     **dict.fromkeys(_KEPT_ONLY, StoredItem),
 }
 
+# What a turn may take in besides where a native Responses server runs the tools.
+_OF_OURS = ("compaction", "compaction_trigger", "configuration_update")
+NATIVE_ITEMS: dict[str, type[Open]] = TURN_ITEMS | {kind: StoredItem for kind in _KEPT_ONLY if kind not in _OF_OURS}
+
 CONTENT_PARTS: dict[str, type[Open]] = {
     "input_text": TextPart,
     "output_text": TextPart,

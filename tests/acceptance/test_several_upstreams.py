@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from openai import BadRequestError, OpenAI
+from openai.types.responses import FunctionToolParam, ResponseInputParam
 
+from tests import native_steps
 from tests.acceptance.turns import answer, ended
 from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import Stack
@@ -20,19 +22,30 @@ def spare() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="module")
+def native() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as server:
+        server.models = Reply(200, b'{"data":[{"id":"gpt"}]}')
+        yield server
+
+
+@pytest.fixture(scope="module")
 def several(
     new_stack: Callable[..., Stack],
     upstream: ScriptedUpstream,
     spare: ScriptedUpstream,
+    native: ScriptedUpstream,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
-    """A stack over a file: `large-*` and `fast` at the one server, `small` at the other, which stands in for it."""
+    """A stack over a file: `large-*` and `fast` at the one server, `small` at the other, which stands in for it.
+
+    `gpt` is at a native Responses server.
+    """
     path: Path = tmp_path_factory.mktemp("upstreams") / "upstreams.toml"
     main = {"base_url": upstream.base_url, "models": ["large-*"], "aliases": {"fast": "large-1"}, "attempts": 1}
     other = {"base_url": spare.base_url, "models": ["small"], "aliases": {"fast": "small"}, "api_key": "key-of-spare"}
-    path.write_text(
-        text_of_file({"name": "main", "fallbacks": ["spare"]} | main) + text_of_file({"name": "spare"} | other)
-    )
+    third = {"name": "native", "kind": "responses", "base_url": native.base_url, "models": ["gpt"]}
+    tables = [{"name": "main", "fallbacks": ["spare"]} | main, {"name": "spare"} | other, third]
+    path.write_text("".join(map(text_of_file, tables)))
     with new_stack(apis=1, settings={"UPSTREAMS_FILE": path, "UPSTREAM_BASE_URL": ""}) as running:
         yield running
 
@@ -75,4 +88,58 @@ def test_a_model_that_no_server_has_is_refused_by_name(sdk: OpenAI) -> None:
 
 def test_the_models_of_all_are_listed_with_their_aliases(sdk: OpenAI, spare: ScriptedUpstream) -> None:
     spare.models = Reply(200, b'{"data":[{"id":"small"},{"id":"hidden"}]}')
-    assert [model.id for model in sdk.models.list()] == ["fast", "small"]
+    assert [model.id for model in sdk.models.list()] == ["fast", "small", "gpt"]
+
+
+def test_a_hosted_tool_of_a_native_server_is_seen_and_remembered(
+    sdk: OpenAI, native: ScriptedUpstream, topic: str
+) -> None:
+    """Its items and events pass under our ids; the next turn tells it everything, for it keeps nothing."""
+    cited = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2}
+    first = native_steps.answer(native_steps.searched(0), native_steps.said(1, "It ", "rains.", citation=cited))
+    native.script(topic, first, native_steps.answer(native_steps.said(0, "Still.")))
+    with sdk.responses.stream(model="gpt", input=topic, tools=[{"type": "web_search"}]) as stream:
+        kinds = [event.type for event in stream]
+        response = stream.get_final_response()
+    assert [item.type for item in response.output] == ["web_search_call", "message"]
+    assert response.output_text == "It rains."
+    assert response.usage is not None
+    assert response.usage.output_tokens_details.reasoning_tokens == 2
+    assert "response.web_search_call.searching" in kinds
+    assert "theirs" not in response.to_json()
+    assert "response.output_text.annotation.added" in kinds
+
+    again = sdk.responses.create(model="gpt", input=f"and {topic} now?", previous_response_id=response.id)
+    assert again.output_text == "Still."
+    asked, called = native.calls_with(topic)
+    assert asked.body["tools"] == [{"type": "web_search"}]
+    assert [item["type"] for item in called.body["input"]] == ["message", "web_search_call", "message", "message"]
+    for call in (asked, called):
+        assert call.body["store"] is False
+        assert "previous_response_id" not in call.body
+
+
+def test_a_native_servers_function_calls_are_answered_by_the_next_turn(
+    sdk: OpenAI, native: ScriptedUpstream, topic: str
+) -> None:
+    whole = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{}", "status": "completed"}
+    native.script(
+        topic, native_steps.answer(native_steps.item(0, whole)), native_steps.answer(native_steps.said(0, "Yes."))
+    )
+    tools: list[FunctionToolParam] = [{"type": "function", "name": "look", "parameters": {}, "strict": False}]
+    turn = sdk.responses.create(model="gpt", input=topic, tools=tools, background=True)
+    (call,) = ended(sdk, turn.id).output
+    assert call.type == "function_call"
+    output: ResponseInputParam = [{"type": "function_call_output", "call_id": call.call_id, "output": "found"}]
+    assert sdk.responses.create(model="gpt", input=output, previous_response_id=turn.id).output_text == "Yes."
+
+
+def test_a_native_server_that_fails_ends_the_turn_in_our_words(
+    sdk: OpenAI, native: ScriptedUpstream, topic: str
+) -> None:
+    error = {"code": "invalid_image_url", "message": f"s3cret {topic}"}
+    native.script(topic, [*native_steps.began(), native_steps.ended("failed", error=error)])
+    turn = sdk.responses.create(model="gpt", input=topic)
+    assert turn.error is not None
+    assert (turn.status, turn.error.code) == ("failed", "invalid_image_url")
+    assert turn.error.message == "The upstream model server refused the request."

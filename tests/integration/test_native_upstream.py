@@ -8,9 +8,10 @@ import pytest
 from shared.core.chunks import Finish, ItemBegun, ItemEnded, ItemEvent, Usage
 from shared.errors import UpstreamError
 from shared.upstream.native_responses import NativeResponses
+from shared.upstream.summary import Summary, summarize
 from tests import native_steps as native
 from tests.scripted_upstream import ScriptedUpstream
-from tests.upstream_calls import Outcome, run
+from tests.upstream_calls import Outcome, run, with_closing
 from tests.upstream_steps import Cut, Raw, Reply, Stall, Step
 
 CITATION = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2}
@@ -155,3 +156,25 @@ def test_a_break_in_the_middle_keeps_what_came(server: ScriptedUpstream) -> None
     assert outcome.error is not None
     assert outcome.error.message == "The upstream model server broke off before its answer was complete."
     assert len(server.calls) == 1
+
+
+def test_tokens_are_counted_by_the_servers_own_count(server: ScriptedUpstream) -> None:
+    server.script("hello", [Reply(200, b'{"object":"response.input_tokens","input_tokens":11}')])
+    upstream = client(server)
+    assert with_closing(upstream, upstream.count_tokens({"model": "m", "user": "u"}, [user("hello")])) == 11
+    (call,) = server.calls
+    assert call.body.keys() == {"model", "input"}
+
+
+def test_or_by_its_answer_where_it_has_none(server: ScriptedUpstream) -> None:
+    server.script("hello", [Reply(404)], native.answer(native.said(0, "Hi")))
+    upstream = client(server)
+    assert with_closing(upstream, upstream.count_tokens({"model": "m"}, [user("hello")])) == 5
+    assert server.calls[1].body["max_output_tokens"] == 16
+
+
+def test_its_model_can_summarize(server: ScriptedUpstream) -> None:
+    server.script("Summarize", native.answer(native.said(0, "In ", "short.")))
+    upstream = client(server)
+    summary = with_closing(upstream, summarize(upstream, {"model": "m"}, [user("hello")]))
+    assert summary == Summary("In short.", Usage(5, 7, 3, 2))

@@ -3,13 +3,14 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from api.main import create_app
 from api.operations import OPERATIONS
 from shared.settings import Settings
+from shared.wire.answers import OutputHostedItem
 from shared.wire.request_fields import REQUEST_FIELDS
 from tests.unit.schema_comparison import Comparison, variants
 
@@ -29,6 +30,8 @@ ANSWERS_BEYOND = {
     "ItemPage.first_id: null is not allowed",
     "ItemPage.last_id: null is not allowed",
 }
+# Of these, the extract of the published API tells nothing; they pass as the model server made them.
+HOSTED = tuple(f"Response.output[]<{kind}>" for kind in get_args(OutputHostedItem.model_fields["type"].annotation))
 # What the published API takes and this server refuses by name.
 REQUESTS_REFUSED = {
     # Files are not kept here: an image is its URL, a file its content.
@@ -85,7 +88,7 @@ def test_the_published_api_allows_what_is_answered() -> None:
     for ours, published in COMMON:
         answered = schema_of(ours["responses"]["200"])
         found += compared.differences(answered, schema_of(published["responses"]["200"]), name_of(answered))
-    assert set(found) == ANSWERS_BEYOND
+    assert {one for one in found if not one.startswith(HOSTED)} == ANSWERS_BEYOND
 
 
 def test_the_published_error_is_the_one_that_is_answered() -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from response_shape import assert_shape
 
 from shared.core.input_items import invalid_field
+from shared.core.native_request import native_request
 from shared.core.prompt import chat_request
 from shared.core.request_rules import MAX_UNKNOWN_FIELDS, Accepted, Policy, accept
 from shared.core.response_render import render
@@ -320,7 +321,7 @@ near_bodies = near(
     service_tier=st.sampled_from(["auto", "flex", "fast"]),
     client_metadata=st.just({}),
 )
-policies = st.builds(Policy, st.booleans(), st.booleans(), st.booleans())
+policies = st.builds(Policy, st.booleans(), st.booleans(), st.booleans(), st.booleans())
 # Mostly the right things, so that the search gets past the first rule.
 good_starts = st.sampled_from([{}, MINIMAL, MINIMAL, MINIMAL])
 
@@ -334,4 +335,5 @@ def test_any_json_object_is_accepted_or_refused(start: dict[str, Any], fields: d
     except InvalidRequest:
         return
     assert_shape(render(turn(request=taken.request, ignored=taken.ignored), Status.QUEUED))
-    assert chat_request(taken.request, [])["model"] == "stub"
+    told = native_request if policy.native else chat_request
+    assert told(taken.request, [])["model"] == "stub"
