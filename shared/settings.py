@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.core.outbound_address import Networks, networks_of
+
 PREFIX = "TURNSTONE_"
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -103,6 +105,11 @@ class Settings(BaseSettings):
         "", description="Origins, separated by commas, whose pages may call the API from a browser; `*`: all."
     )
 
+    outbound_networks: str = Field(
+        "",
+        description="Networks in CIDR form, separated by commas, that URLs of clients may lead to although not public.",
+    )
+
     max_body_bytes: Count = Field(32 * 1024 * 1024, description="Largest request body; more answers 413.")
     websocket_seconds: Seconds = Field(
         3600, description="Longest life of a WebSocket; then no turn begins, and it is closed after those that run."
@@ -128,6 +135,17 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("outbound_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        networks_of(value)
+        return value
+
+    @property
+    def allowed_networks(self) -> Networks:
+        """The networks that are not public and may be connected to on a client's word."""
+        return networks_of(self.outbound_networks)
 
     @property
     def allowed_origins(self) -> list[str]:
