@@ -144,12 +144,13 @@ def prepare(
         native=native,
     )
     accepted = accept(body, policy, input_required=generate)
+    items, compacts = _input(runtime, caller.owner, body, native=native)
     turn = Turn(
         id=ids.new_response_id(),
         owner=caller.owner,
         status=Status.QUEUED,
         created_at=int(clock.now()),
-        request=accepted.request if generate else accepted.request | {"generate": False},
+        request=accepted.request | _orders(generate=generate, compacts=compacts),
         ignored=accepted.ignored,
         previous_response_id=body.previous_response_id,
         conversation_id=_conversation_id(body),
@@ -158,11 +159,24 @@ def prepare(
         store=body.store is not False,
         waiter=None if body.background or key else runtime.name,
     )
-    brought = turn_items(body.input, ids.new_item_id, native=native)
-    items = runtime.sealed_reasoning.opened(caller.owner, brought, others_too=native)
-    compaction.check(items, runtime.summaries.opener(caller.owner))
     queues = settings.conversation_concurrency == "queue"
     return Creation(turn, items, queues, key, parent_held, native)
+
+
+def _input(runtime: ApiRuntime, owner: str, body: CreateResponse, *, native: bool) -> tuple[list[Item], bool]:
+    """The turn's own items, and whether its output is to be a compaction."""
+    brought = turn_items(body.input, ids.new_item_id, native=native)
+    items = runtime.sealed_reasoning.opened(owner, brought, others_too=native)
+    compaction.check(items, runtime.summaries.opener(owner))
+    compacts = compaction.is_asked_for(items)
+    if compacts or body.context_management:
+        runtime.summaries.refuse_unsealed()
+    return items[:-1] if compacts else items, compacts
+
+
+def _orders(*, generate: bool, compacts: bool) -> dict[str, bool]:
+    """What is done in place of an answer, for the worker to see."""
+    return ({} if generate else {"generate": False}) | ({"compact": True} if compacts else {})
 
 
 def _conversation_id(body: CreateResponse) -> str | None:

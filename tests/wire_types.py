@@ -15,6 +15,7 @@ from openai.types.responses import (
     CompactedResponse,
     InputTokenCountResponse,
     Response,
+    ResponseCompactionItem,
     ResponseCustomToolCall,
     ResponseFunctionCallArgumentsDoneEvent,
     ResponseItem,
@@ -101,6 +102,7 @@ ALWAYS: dict[type[BaseModel], set[str]] = {Response: NEVER_NULL | MAY_BE_NULL, E
 
 BESIDE: dict[type[BaseModel], set[str]] = {
     Response: {"store", "presence_penalty", "frequency_penalty", "turnstone"},
+    ResponseCompactionItem: {"status"},
     ResponseCustomToolCall: {"status"},
     ResponseFunctionCallArgumentsDoneEvent: {"name"},
     ResponseFunctionCallArgumentsWsDone: {"name"},

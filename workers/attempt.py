@@ -19,6 +19,7 @@ from shared.turns.ending import turn_facts
 from shared.upstream.route import Route
 from shared.wire.items import Item
 from shared.wire.response import Event
+from workers.compacting import Compacting
 from workers.publisher import Publisher, TurnLog
 
 log = structlog.get_logger()
@@ -57,7 +58,7 @@ class Attempt:
         """Say that the turn runs: the first events of its log, whatever comes of it. To be called on the event loop."""
         self._publisher.append(self.log, [sse_frame.encode(event) for event in lifecycle_events(self.turn)])
 
-    async def run(self, upstream: Route, context: Context, longest_seconds: float) -> Outcome:
+    async def run(self, upstream: Route | Compacting, context: Context, longest_seconds: float) -> Outcome:
         """Stream the upstream's answer; its failures are outcomes. Raises TurnLost."""
         if self._lost:
             raise TurnLost
@@ -87,7 +88,7 @@ class Attempt:
         await self._publisher.flushed(self.log, seconds)
         self._publisher.drop(self.log)
 
-    async def _stream(self, upstream: Route, context: Context) -> None:
+    async def _stream(self, upstream: Route | Compacting, context: Context) -> None:
         """Ask the upstream; with `truncation=auto`, again with fewer old items as long as they are too many."""
         if self.turn.request.get("generate") is False:  # made to be gone on from
             self.assembly.feed([Finish("stop"), Usage(0, 0)])
@@ -107,7 +108,7 @@ class Attempt:
         unsaid = self.assembly.fold.next_output_index == 0
         return error.overflow and unsaid and bool(self.turn.request.get("truncation") == "auto")
 
-    async def _ask(self, upstream: Route, items: Sequence[Item]) -> None:
+    async def _ask(self, upstream: Route | Compacting, items: Sequence[Item]) -> None:
         started = not self.turn.logged
         async with aclosing(upstream.stream(self.turn.request, items)) as answer:
             async for chunks in answer:

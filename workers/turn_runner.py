@@ -1,6 +1,7 @@
 """A turn's way through a worker: claim, load history, stream, finish, publish the end."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from shared.store.engine import is_outage
 from shared.turns.ending import turn_facts
 from shared.turns.outage import outlast
 from workers.attempt import Attempt, TurnLost
+from workers.compacting import route_for
 from workers.runtime import WorkerRuntime
 
 _INTERNAL_ERROR = {"code": "server_error", "message": "The turn failed because of an error inside the server."}
@@ -69,21 +71,23 @@ def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
     try:
         told = _context(runtime, turn)
         if told is None:
-            return _failed(turn, _CONTEXT_GONE)
+            return _failed(runtime, turn, _CONTEXT_GONE)
+        seal = partial(runtime.summaries.close, turn.owner)
+        route = route_for(turn.request, runtime.upstreams.of(turn.request["model"]), seal)
         told = compaction.expand(told, runtime.summaries.opener(turn.owner))
-        upstream = runtime.upstreams.of(turn.request["model"])
-        return runtime.call(attempt.run(upstream, told, runtime.settings.turn_seconds))
+        return runtime.call(attempt.run(route, told, runtime.settings.turn_seconds))
     except InvalidRequest as error:
-        return _failed(turn, {"code": "invalid_prompt", "message": error.message})
+        return _failed(runtime, turn, {"code": "invalid_prompt", "message": error.message})
     except (TurnLost, asyncio.CancelledError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the turn must end
         # The type alone: a message could repeat the prompt.
         log.error("turn_crashed", response_id=turn.id, error=type(error).__name__)
-        return _failed(turn, _INTERNAL_ERROR)
+        return _failed(runtime, turn, _INTERNAL_ERROR)
 
 
-def _failed(turn: Turn, error: dict[str, str]) -> Outcome:
+def _failed(runtime: WorkerRuntime, turn: Turn, error: dict[str, str]) -> Outcome:
+    runtime.call(asyncio.sleep(0))  # what was given to the event loop before is done by then: the log is open
     at = clock.now()
     return Outcome(status=Status.FAILED, at=at, error=error, facts=turn_facts(turn, at))
 

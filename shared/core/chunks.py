@@ -1,6 +1,7 @@
 """What an upstream says, piece by piece, in no upstream's dialect: the assembly's input."""
 
 from collections.abc import Sequence
+from operator import add
 from typing import Any, Literal, NamedTuple
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
@@ -69,6 +70,10 @@ class Usage(NamedTuple):
     output_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+
+    def plus(self, other: "Usage") -> "Usage":
+        """What both took."""
+        return Usage(*map(add, self, other))
 
 
 ItemChunk = ItemBegun | ItemEvent | ItemEnded

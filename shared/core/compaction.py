@@ -1,9 +1,10 @@
 """Compaction: a summary by the model stands in for what came before it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.core.context import Context
+from shared.core.prompt import OUTPUTS, pair_calls
 from shared.errors import InvalidRequest
 from shared.wire.items import Item
 
@@ -21,7 +22,7 @@ _OF_THE_CALL = ("model", "instructions", "user", "safety_identifier", "prompt_ca
 Opener = Callable[[str], str | None]
 
 
-def summary_request(request: dict[str, Any]) -> dict[str, Any]:
+def summary_request(request: Mapping[str, Any]) -> dict[str, Any]:
     """The request that has a turn's model write a summary: without tools, formats and limits."""
     return {name: request[name] for name in _OF_THE_CALL if name in request}
 
@@ -38,7 +39,7 @@ def kept(items: Sequence[Item]) -> list[Item]:
 
 def compaction_item(item_id: str, sealed: str) -> Item:
     """The item that carries a sealed summary."""
-    return {"id": item_id, "type": "compaction", "encrypted_content": sealed}
+    return {"id": item_id, "type": "compaction", "status": "completed", "encrypted_content": sealed}
 
 
 def expand(told: Context, opened: Opener) -> Context:
@@ -63,6 +64,32 @@ def expanded(items: Sequence[Item], opened: Opener) -> list[Item]:
     return [*kept(items[:last]), _summary(items[last], opened), *items[last + 1 :]]
 
 
+def compacted(items: Sequence[Item], summary: str) -> list[Item]:
+    """The items of a turn with `summary` in the place of what came before its question.
+
+    The question is all that the model has not answered yet; a call stays with its output there.
+    """
+    history, question = _parted(items)
+    return [*kept(history), _message(_FOREWORD + summary), *_asked_for(items, len(history)), *question]
+
+
+def can_shorten(items: Sequence[Item]) -> bool:
+    """Whether a summary would stand for anything."""
+    history, _ = _parted(items)
+    return len(history) > len(kept(history)) + len(_asked_for(items, len(history)))
+
+
+def _parted(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+    said = [index for index, item in enumerate(items) if item["type"] not in OUTPUTS and not kept([item])]
+    start = said[-1] + 1 if said else 0
+    return items[:start], items[start:]
+
+
+def _asked_for(items: Sequence[Item], start: int) -> list[Item]:
+    """The calls before `start` whose outputs come after it."""
+    return [items[call] for call, output in sorted(pair_calls(items).items()) if call < start <= output]
+
+
 def check(items: Sequence[Item], opened: Opener) -> None:
     """Raise InvalidRequest for a compaction that does not open, and for a trigger that is not the last item."""
     for index, item in enumerate(items):
@@ -71,6 +98,11 @@ def check(items: Sequence[Item], opened: Opener) -> None:
         elif item["type"] == "compaction_trigger" and index + 1 < len(items):
             where = f"input[{index}]"
             raise InvalidRequest("'compaction_trigger' must be the last item of 'input'.", where, "invalid_value")
+
+
+def is_asked_for(items: Sequence[Item]) -> bool:
+    """Whether a turn's input ends in the order to compact it; the order is no item to be stored."""
+    return bool(items) and items[-1]["type"] == "compaction_trigger"
 
 
 def _summary(item: Item, opened: Opener, where: str = "input") -> Item:

@@ -1,6 +1,6 @@
 """Having a model summarize what it was told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ class Summary(NamedTuple):
     usage: Usage
 
 
-async def summarize(upstream: Upstream | Route, request: dict[str, Any], items: Sequence[Item]) -> Summary:
+async def summarize(upstream: Upstream | Route, request: Mapping[str, Any], items: Sequence[Item]) -> Summary:
     """The summary of `items` by the model of `request`; raises UpstreamError, also for one that is cut short."""
     chunks: list[Chunk] = []
     async with aclosing(upstream.stream(summary_request(request), summary_items(items))) as answer:

@@ -259,6 +259,7 @@ class CompactionItem(Answer):
 
     type: Literal["compaction"]
     id: str
+    status: ItemStatus
     encrypted_content: str
 
 

@@ -146,6 +146,13 @@ class Compaction(Open):
     encrypted_content: Annotated[str, StringConstraints(max_length=20_971_520)]
 
 
+class CompactionTrigger(Open):
+    """Asks for a compaction in place of an answer."""
+
+    type: Literal["compaction_trigger"]
+    id: ItemId | None = None
+
+
 class StoredMessage(Open):
     """A message as a conversation may hold it, parts of any type included."""
 
@@ -180,6 +187,7 @@ TURN_ITEMS: dict[str, type[Open]] = {
     "reasoning": Reasoning,
     "item_reference": ItemReference,
     "compaction": Compaction,
+    "compaction_trigger": CompactionTrigger,
 }
 
 # What a conversation may hold besides.
@@ -188,7 +196,6 @@ _KEPT_ONLY = (
     "apply_patch_call",
     "apply_patch_call_output",
     "code_interpreter_call",
-    "compaction_trigger",
     "computer_call",
     "computer_call_output",
     "configuration_update",

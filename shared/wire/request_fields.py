@@ -101,7 +101,8 @@ REQUEST_FIELDS: Final[dict[str, Field]] = {
     "reasoning.context": _ignored("reasoning of earlier turns is not told again"),
     "reasoning.mode": _ignored("the model server has one mode"),
     "prompt": _refused("templates are not stored here"),
-    "context_management": _refused("nothing is compacted here"),
+    "context_management": _honoured("the model is told a summary; the output begins with it, sealed"),
+    "context_management.compact_threshold": _honoured("in tokens, as the model server counts; required"),
     "moderation": _refused("no moderation model runs here"),
     "access_programs": _ignored("OpenAI's own"),
     "image": _ignored("images go on as they came"),
@@ -225,7 +226,8 @@ REQUEST_FIELDS: Final[dict[str, Field]] = {
     "input[compaction]": _honoured("stands for what came before it; made by this server, or refused"),
     "input[compaction].encrypted_content": _honoured("opened, and told as the summary it holds"),
     "input[compaction].id": _IDENTITY,
-    "input[compaction_trigger]": _refused("nothing is compacted here"),
+    "input[compaction_trigger]": _honoured("the last item: the turn's output is a compaction and nothing else"),
+    "input[compaction_trigger].id": _honoured("of an order, not an item: it is not stored"),
     "input[configuration_update]": _refused("`reasoning` and `text` are given with each turn"),
     **dict.fromkeys(
         (

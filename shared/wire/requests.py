@@ -97,6 +97,13 @@ class StreamOptions(Strict):
     include_obfuscation: bool | None = None
 
 
+class ContextManagement(Strict):
+    """From how many tokens on the model is told a summary; nobody here knows the size of its context window."""
+
+    type: Literal["compaction"]
+    compact_threshold: Annotated[int, Field(ge=1000, le=2**31 - 1)]
+
+
 class ConversationReference(Strict):
     """A conversation by its id."""
 
@@ -152,6 +159,7 @@ class CreateResponse(Strict):
     text: TextConfig | None = None
     reasoning: ReasoningConfig | None = None
     truncation: Literal["auto", "disabled"] | None = None
+    context_management: Annotated[list[ContextManagement], Field(min_length=1, max_length=1)] | None = None
     metadata: Metadata | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | None = None
     safety_identifier: Annotated[str, StringConstraints(max_length=128)] | None = None

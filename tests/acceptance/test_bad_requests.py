@@ -145,7 +145,7 @@ def test_a_misspelt_field_is_refused_with_the_name_that_was_meant(http: httpx2.C
     assert f"Did you mean '{meant}'?" in error["message"]
 
 
-@pytest.mark.parametrize("name", ["prompt", "context_management", "moderation"])
+@pytest.mark.parametrize("name", ["prompt", "moderation"])
 def test_a_known_field_that_is_not_offered_is_refused_by_name(http: httpx2.Client, name: str) -> None:
     error = refused(post(http, **{name: {"id": "x"}}))
     assert (error["code"], error["param"]) == ("unsupported_parameter", name)

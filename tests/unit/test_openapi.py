@@ -25,6 +25,7 @@ ANSWERS_BEYOND = {
     "Response.presence_penalty: not known",
     "Response.frequency_penalty: not known",
     "Response.turnstone: not known",
+    "CompactedConversation.output[]<compaction>.status: not known",
     "Response.usage: null is not allowed",
     "Response.output[]<custom_tool_call>.status: not known",
     "ItemPage.first_id: null is not allowed",
@@ -42,8 +43,6 @@ REQUESTS_REFUSED = {
     # An output without its call cannot be told to a model.
     "input[]<function_call_output>.call_id: may be missing",
     "input[]<function_call_output>.call_id: null is not allowed",
-    # Compaction in the middle of a turn is not there yet.
-    "input[]<compaction_trigger>: object is not allowed",
 }
 
 

@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from shared.core import prompt
-from shared.core.compaction import check, compaction_item, expand, expanded, kept, summary_items, summary_request
+from shared.core.compaction import (
+    can_shorten,
+    check,
+    compacted,
+    compaction_item,
+    expand,
+    expanded,
+    kept,
+    summary_items,
+    summary_request,
+)
 from shared.core.context import Context
 from shared.errors import InvalidRequest
 from shared.settings import Settings
@@ -81,6 +91,33 @@ def test_a_trigger_is_the_last_item() -> None:
     check([said("a"), TRIGGER], opened)
     with pytest.raises(InvalidRequest, match="must be the last item"):
         check([TRIGGER, said("a")], opened)
+
+
+@pytest.mark.parametrize(
+    ("items", "left"),
+    [
+        ([said("a"), said("b", "assistant"), said("c")], ["a", "S", "c"]),
+        ([said("a"), said("b", "assistant"), said("c"), said("d", "developer")], ["a", "S", "c", "d"]),
+        ([said("a", "system"), said("b"), said("c", "assistant")], ["a", "b", "S"]),
+        ([said("a"), CALL, OUTPUT, said("b", "assistant"), said("c")], ["a", "S", "c"]),
+    ],
+    ids=["an answer", "a question in two parts", "no question", "a call that is over"],
+)
+def test_a_turn_keeps_its_question_and_what_the_model_has_not_said_itself(items: list[Any], left: list[str]) -> None:
+    assert can_shorten(items)
+    assert texts(compacted(items, "S")) == left
+
+
+def test_a_call_whose_output_is_the_question_stays_with_it() -> None:
+    before = [said("a"), said("b", "assistant")]
+    left = compacted([*before, CALL, OUTPUT], "S")
+    assert left[-2:] == [CALL, OUTPUT]
+    assert not can_shorten([said("a"), CALL, OUTPUT])
+
+
+@pytest.mark.parametrize("items", [[], [said("a")], [said("a"), said("b", "system")]])
+def test_what_the_model_has_said_nothing_of_cannot_be_shortened(items: list[Any]) -> None:
+    assert not can_shorten(items)
 
 
 def test_a_summary_is_asked_for_without_what_an_answer_may_need() -> None:

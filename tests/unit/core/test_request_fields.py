@@ -7,6 +7,7 @@ import pytest
 from openai.types.responses.response_create_params import ResponseCreateParams
 from sdk_examples import members, paths
 
+from shared.core.compaction import COMPACTIONS
 from shared.core.prompt import SENDABLE
 from shared.wire.items import CONTENT_PARTS, TURN_ITEMS
 from shared.wire.request_fields import REQUEST_FIELDS, Fate
@@ -74,7 +75,7 @@ def test_the_items_and_parts_that_are_not_refused_are_those_a_turn_takes_in() ->
         found = {path: re.fullmatch(rf"{prefix}\[(\w+)\]", path) for path in REQUEST_FIELDS}
         return {match[1] for path, match in found.items() if match and REQUEST_FIELDS[path].fate is not Fate.REFUSED}
 
-    assert taken("input") == set(TURN_ITEMS) == SENDABLE | {"item_reference", "compaction"}
+    assert taken("input") == set(TURN_ITEMS) == SENDABLE | COMPACTIONS | {"item_reference"}
     assert taken("content") == set(CONTENT_PARTS) - {"text"}
 
 
