@@ -69,11 +69,12 @@ def _finish(reason: str) -> Finish:
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
+    reasoned = as_object(usage.get("completion_tokens_details")).get("reasoning_tokens")
     return Usage(
         input_tokens=as_count(usage.get("prompt_tokens")),
         output_tokens=as_count(usage.get("completion_tokens")),
         cached_tokens=as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
-        reasoning_tokens=as_count(as_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        reasoning_tokens=as_count(usage.get("reasoning_tokens") if reasoned is None else reasoned),  # SGLang's is bare
     )
 
 

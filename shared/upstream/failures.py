@@ -12,10 +12,11 @@ RETRYABLE_4XX: Final = frozenset({408, 409, 429})
 REJECTED_PROMPT: Final = frozenset({400, 413, 422})
 CONTEXT_OVERFLOW: Final = (
     "context_length_exceeded",
-    "maximum context length",
+    "context length",
     "exceed_context_size",
     "context size",
     "context window",
+    "n_keep",  # of LM Studio
 )
 
 # The codes of the SDK's list that tell of the request: they say enough by themselves.

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 import pytest
@@ -111,6 +112,54 @@ def test_lasting_trouble_is_told_at_once(server: ScriptedUpstream, reply: Reply,
     expected = UpstreamError(message, code=code, overflow=message == OVERFLOW)
     assert run(client(server), asking("x")).error == expected
     assert len(server.calls) == 1
+
+
+TOO_LONG: dict[str, object] = {
+    "OpenAI": {
+        "error": {
+            "message": "This model's maximum context length is 8192 tokens. However, your messages had 9000.",
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "context_length_exceeded",
+        }
+    },
+    "vLLM": {
+        "error": {
+            "message": "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens.",
+            "type": "BadRequestError",
+            "param": None,
+            "code": 400,
+        }
+    },
+    "vLLM of old": {"object": "error", "message": "maximum context length is 4096", "type": "x", "code": 400},
+    "SGLang": {
+        "object": "error",
+        "message": "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
+        "type": "BadRequestError",
+        "param": None,
+        "code": 400,
+    },
+    "llama.cpp": {
+        "error": {
+            "code": 400,
+            "message": "request (5000 tokens) exceeds the available size",
+            "type": "exceed_context_size_error",
+            "n_prompt_tokens": 5000,
+            "n_ctx": 4096,
+        }
+    },
+    "LM Studio": {"error": "The number of tokens to keep from the initial prompt is greater than the context length."},
+    "LM Studio, newer": {"error": "Cannot truncate prompt with n_keep (5000) >= n_ctx (4096)"},
+}
+
+
+@pytest.mark.parametrize("words", TOO_LONG.values(), ids=TOO_LONG)
+@pytest.mark.parametrize("place", ["instead of an answer", "within one"])
+def test_each_server_has_its_own_words_for_too_long(server: ScriptedUpstream, words: Any, place: str) -> None:
+    event = words if "error" in words else {"error": words}
+    reply = Raw(b"data: " + orjson.dumps(event) + b"\n\n") if place == "within one" else Reply(400, orjson.dumps(words))
+    server.script("x", [reply])
+    assert run(client(server), asking("x")).error == UpstreamError(OVERFLOW, code="invalid_prompt", overflow=True)
 
 
 @pytest.mark.parametrize(
