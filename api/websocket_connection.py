@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -26,14 +28,14 @@ class Closing:
 
     code: int
     reason: str
-    error: Exception
+    error: Callable[[], Exception]
 
 
-_RESTARTING = Closing(1012, "The server restarts.", Unavailable("This server is stopping. Connect again."))
+_RESTARTING = Closing(1012, "The server restarts.", partial(Unavailable, "This server is stopping. Connect again."))
 _TIME_IS_UP = Closing(
     1001,
     "The connection's time is up.",
-    InvalidRequest("This connection's time is up. Connect again.", code="websocket_connection_limit_reached"),
+    partial(InvalidRequest, "This connection's time is up. Connect again.", code="websocket_connection_limit_reached"),
 )
 
 
@@ -95,7 +97,7 @@ class Connection:
             self._closing = _TIME_IS_UP
         await self._lanes.idle()
         if self._closing is _TIME_IS_UP:
-            await self._send(websocket_messages.failure(_TIME_IS_UP.error, None))
+            await self._send(websocket_messages.failure(_TIME_IS_UP.error(), None))
         await self._close(self._closing)
 
     async def _answer(self, message: Message) -> None:
@@ -156,7 +158,7 @@ class Connection:
 
     def _refuse_too_late(self) -> None:
         if self._closing:
-            raise self._closing.error
+            raise self._closing.error()
 
     async def _send(self, event: bytes) -> None:
         """Send, as fast as the client reads."""

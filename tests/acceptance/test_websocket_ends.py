@@ -21,7 +21,7 @@ from tests.stack import Stack, eventually
 from tests.upstream_steps import Gate, Stall
 
 CLOSE_SECONDS = 1.0
-LIVES_SECONDS = 1.0
+LIVES_SECONDS = 4.0
 PIECES = 300
 PIECE = "x" * 32_768
 READERS = 3

@@ -66,7 +66,7 @@ async def port(talker: Talker) -> AsyncGenerator[int, None]:
 
     await eventually_async(started)
     yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
+    server.should_exit = server.force_exit = True
     await serving
 
 
@@ -80,5 +80,7 @@ async def test_who_neither_reads_nor_answers_is_cut_off(talker: Talker, port: in
     async def cut_off() -> bool:
         return talker.told == ["websocket.disconnect", "ClientDisconnected"]
 
-    await eventually_async(cut_off)
-    writer.close()
+    try:
+        await eventually_async(cut_off)
+    finally:
+        writer.transport.abort()

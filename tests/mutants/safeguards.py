@@ -7,9 +7,10 @@ from tests.mutants.readers import READERS
 from tests.mutants.recovery import RECOVERY
 from tests.mutants.requests import REQUESTS
 from tests.mutants.safeguard import Safeguard
+from tests.mutants.websockets import WEBSOCKETS
 from tests.mutants.workers import WORKERS
 
-SAFEGUARDS = (*FENCES, *ORDER, *RECOVERY, *LOGS, *READERS, *WORKERS, *REQUESTS)
+SAFEGUARDS = (*FENCES, *ORDER, *RECOVERY, *LOGS, *READERS, *WORKERS, *REQUESTS, *WEBSOCKETS)
 
 GUARANTEES = {
     "G1": "an accepted turn reaches an end",
