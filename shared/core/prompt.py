@@ -154,8 +154,9 @@ def _part(part: Any) -> dict[str, Any]:
     # A conversation keeps parts as they came: an image may be there by a file's id alone, a text may lack its text.
     match part:
         case {"type": "input_image", "image_url": str(url)}:
-            detail = {"detail": _DETAILS.get(part["detail"], part["detail"])} if part.get("detail") else {}
-            return {"type": "image_url", "image_url": {"url": url} | detail}
+            detail = part.get("detail")
+            told = {"detail": _DETAILS.get(detail, detail)} if detail and isinstance(detail, str) else {}
+            return {"type": "image_url", "image_url": {"url": url} | told}
         case {"type": "input_file", "file_data": str()}:
             return {"type": "file", "file": {key: part[key] for key in ("filename", "file_data") if part.get(key)}}
         case {"type": "refusal", "refusal": str(text)} | {

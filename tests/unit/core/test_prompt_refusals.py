@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from json_values import near, scalars, values
 
@@ -107,6 +107,7 @@ near_parts = near(
 
 @law
 @given(parts=st.lists(near_parts | values, max_size=3))
+@example(parts=[{"type": "input_image", "image_url": "", "detail": [None]}])
 def test_any_parts_are_told_or_refused(parts: list[Any]) -> None:
     """S9: whatever a conversation holds, a turn never ends in a crash."""
     for items in ([message(*parts)], [CALL, OUTPUT | {"output": parts}]):
