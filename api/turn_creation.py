@@ -63,7 +63,7 @@ class Creation:
         return told
 
     def _create(self, connection: Connection, owner: str) -> bool:
-        references.check(connection, owner, self.items)
+        self._check_references(connection, owner)
         items = self._own_items(connection, owner)
         comes_back = COMES_BACK_SECONDS if self.key and not self.turn.background else None
         waits_for = creation.create(
@@ -74,6 +74,16 @@ class Creation:
         elif not self.queues:
             raise conversation_locked("conversation" if self.turn.conversation_id else "previous_response_id")
         return waits_for is None
+
+    def _check_references(self, connection: Connection, owner: str) -> None:
+        """Refuse, by its place, what is not there or cannot be told; what the caller wrote out was judged when read."""
+        references.check(connection, owner, self.items)
+        if self.native:
+            return
+        whole = references.resolve(connection, owner, self.items)
+        for index, (brought, item) in enumerate(zip(self.items, whole, strict=True)):
+            if item is not brought and item["type"] not in COMPACTIONS:
+                prompt.refuse_untellable(item, f"input[{index}]")
 
     def _own_items(self, connection: Connection, owner: str) -> list[Item]:
         """In a conversation, a reference becomes the item itself, unless the conversation has it already."""
@@ -91,8 +101,6 @@ class Creation:
     def _check_context(self, connection: Connection, owner: str, items: list[Item]) -> None:
         # While the turn before runs, its calls are not known yet: then the worker checks, at claim.
         own = references.resolve(connection, owner, items)
-        if not self.native:
-            prompt.refuse_unsendable({item["type"] for item in own} - COMPACTIONS)
         if self.turn.conversation_id is not None:
             if not self.native:
                 present = conversation_items.tool_types(connection, self.turn.conversation_id)

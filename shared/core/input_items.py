@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.errors import InvalidRequest, missing_parameter, unsupported_parameter
-from shared.wire.items import CONTENT_PARTS, CONVERSATION_ITEMS, NATIVE_ITEMS, TURN_ITEMS, Item, Open
+from shared.wire.items import CONTENT_PARTS, CONVERSATION_ITEMS, NATIVE_ITEMS, NATIVE_PARTS, TURN_ITEMS, Item, Open
 from shared.wire.request_fields import REQUEST_FIELDS, Fate, fields_with
 
 MAX_TURN_ITEMS = 10_000
@@ -26,13 +26,13 @@ def turn_items(given: str | list[Any] | None, new_item_id: Callable[[str], str],
     """A turn's input, checked, each item with type, id and status; raises InvalidRequest naming the field.
 
     A reference stays one; who stores it puts the item in its place. For a `native` Responses server, items of
-    hosted tools are taken as well.
+    hosted tools and files by their URL are taken as well.
     """
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     items = _checked(given or [], "input", MAX_TURN_ITEMS, NATIVE_ITEMS if native else TURN_ITEMS)
     for index, item in enumerate(items):
-        _check_parts(item, f"input[{index}]")
+        _check_parts(item, f"input[{index}]", NATIVE_PARTS if native else CONTENT_PARTS)
     return _completed(items, "input", new_item_id)
 
 
@@ -59,11 +59,11 @@ def _item(raw: Any, where: str, shapes: dict[str, type[Open]]) -> Item:
     return item
 
 
-def _check_parts(item: Item, where: str) -> None:
+def _check_parts(item: Item, where: str, shapes: dict[str, type[Open]]) -> None:
     key = _PARTS.get(item["type"])
     if key and isinstance(item[key], list):
         for index, part in enumerate(item[key]):
-            _check(part, CONTENT_PARTS, f"{where}.{key}[{index}]", "content")
+            _check(part, shapes, f"{where}.{key}[{index}]", "content")
 
 
 def _completed(items: list[Item], name: str, new_item_id: Callable[[str], str]) -> list[Item]:
@@ -91,7 +91,7 @@ def _check(raw: Any, shapes: dict[str, type[Open]], where: str, table: str) -> N
     if shape is None:
         raise _unknown_type(kind, shapes, f"{where}.type", table)
     for name in _REFUSED_IN.get(f"{table}[{kind}]", ()):
-        if raw.get(name) is not None:
+        if raw.get(name) is not None and name not in shape.model_fields:
             raise _refused(f"{table}[{kind}].{name}", f"{where}.{name}")
     try:
         shape.model_validate(raw)

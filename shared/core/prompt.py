@@ -76,6 +76,18 @@ def refuse_unsendable(types: Iterable[str], param: str = "input") -> None:
         raise InvalidRequest(f"Items of type '{kind}' cannot be sent to the model server.", param, "unsupported_item")
 
 
+def refuse_untellable(item: Item, param: str) -> None:
+    """Raise InvalidRequest, naming `param`, for an item that cannot be told: by its type, or by what it holds."""
+    refuse_unsendable([item["type"]], param)
+    try:
+        if item["type"] == "message":
+            _message(item)
+        elif item["type"] in OUTPUTS and not isinstance(item["output"], str):
+            _content(item["output"])
+    except InvalidRequest as refused:
+        raise InvalidRequest(refused.message, param, "unsupported_item") from None
+
+
 def match_calls(items: Sequence[Item]) -> dict[int, Item]:
     """Each answered call's output, by the call's index; raises InvalidRequest for any call or output left alone.
 

@@ -52,6 +52,15 @@ class FilePart(Open):
     filename: str | None = None
 
 
+class LinkedFilePart(Open):
+    """A file's content, or where a native Responses server finds it."""
+
+    type: Literal["input_file"]
+    file_data: Annotated[str, StringConstraints(max_length=73_400_320)] | None = None
+    file_url: Annotated[str, StringConstraints(max_length=20_971_520, pattern=r"^(?i:https?://)")] | None = None
+    filename: str | None = None
+
+
 class Message(Open):
     """A message of any role; a string as content is short for one text part."""
 
@@ -234,3 +243,4 @@ CONTENT_PARTS: dict[str, type[Open]] = {
     "input_image": ImagePart,
     "input_file": FilePart,
 }
+NATIVE_PARTS: dict[str, type[Open]] = CONTENT_PARTS | {"input_file": LinkedFilePart}

@@ -255,6 +255,22 @@ def test_an_item_that_cannot_be_told_is_a_400_that_names_it(client: OpenAI, upst
     assert client.responses.create(model="m", input="x", conversation=conversation.id).status == "completed"
 
 
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
+        {"type": "message", "role": "user", "content": [{"type": "input_image", "file_id": "file_1"}]},
+    ],
+)
+def test_a_reference_to_what_cannot_be_told_is_refused_by_its_place(client: OpenAI, topic: str, held: Any) -> None:
+    """At once, also when the turn would have to wait."""
+    client.conversations.create(items=[{**held, "id": f"held_{topic}"}])
+    brought: Any = [user("x"), {"type": "item_reference", "id": f"held_{topic}"}]
+    with pytest.raises(BadRequestError) as refused:
+        client.responses.create(model="m", input=brought)
+    assert (refused.value.code, refused.value.param) == ("unsupported_item", "input[1]")
+
+
 def test_content_that_cannot_be_told_fails_the_turn_by_name(client: OpenAI, topic: str) -> None:
     """A conversation keeps it; no turn crashes over it."""
     image: Any = {"type": "message", "role": "user", "content": [{"type": "input_image", "file_id": "file_1"}]}

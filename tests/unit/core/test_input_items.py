@@ -185,6 +185,17 @@ def test_refused_by_the_exact_name_of_the_field(given_input: list[Any], param: s
     assert param in refused.value.message
 
 
+def test_a_native_server_finds_a_file_by_its_url() -> None:
+    """There is no Files API here all the same."""
+    part = {"type": "input_file", "file_url": "https://files.example/a.pdf"}
+    (message,) = turn_items([{"role": "user", "content": [part]}], lambda kind: kind, native=True)
+    assert message["content"] == [part]
+    for field, value in (("file_id", "file_1"), ("file_url", "file:///etc/passwd")):
+        with pytest.raises(InvalidRequest) as refused:
+            turn_items([{"role": "user", "content": [part | {field: value}]}], lambda kind: kind, native=True)
+        assert refused.value.param == f"input[0].content[0].{field}"
+
+
 def test_a_refusal_repeats_no_value() -> None:
     """I2: what a prompt says is not for error texts."""
     with pytest.raises(InvalidRequest) as refused:
