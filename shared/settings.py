@@ -124,7 +124,10 @@ class Settings(BaseSettings):
     )
 
     worker_metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="Port of a worker's own `/metrics`. Unset: none; `up` adds all to the API's."
+        None,
+        ge=1,
+        le=65535,
+        description="Port of a worker's own `/metrics`; with `up`, the first one's, and the next get the next.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="Shape of log lines.")

@@ -13,7 +13,7 @@ from shared.cli.embedded_valkey import EmbeddedValkey
 from shared.cli.listener import base_url, free_port
 from shared.cli.readiness import http_ok
 from shared.cli.supervisor import Stage
-from shared.settings import Settings
+from shared.settings import PREFIX, Settings
 
 WORKER_STOP_SECONDS = 20
 """A worker still busy after that is killed; its turns go on elsewhere, or end, when their lease runs out."""
@@ -63,17 +63,22 @@ def _add_demo_upstream(stack: Stack) -> None:
 
 
 def _add_workers(stack: Stack, *, flower: bool) -> None:
-    environment = commands.environment(stack.settings)
     specs = [
         ProcessSpec(
             f"worker-{number}",
             commands.worker_command(f"worker-{number}", events=flower),
-            environment,
+            _worker_environment(stack.settings, number),
             stop_seconds=WORKER_STOP_SECONDS,
         )
         for number in range(1, stack.settings.worker_processes + 1)
     ]
     stack.stages.append([*specs, _flower(stack)] if flower else specs)
+
+
+def _worker_environment(settings: Settings, number: int) -> dict[str, str]:
+    first = settings.worker_metrics_port
+    port = {} if first is None else {f"{PREFIX}WORKER_METRICS_PORT": str(first + number - 1)}
+    return commands.environment(settings, **port)
 
 
 def _flower(stack: Stack) -> ProcessSpec:
