@@ -40,7 +40,7 @@ class ImagePart(Open):
     """An image by URL, as a rule a `data:` URL."""
 
     type: Literal["input_image"]
-    image_url: Annotated[str, StringConstraints(max_length=20_971_520, pattern=r"^(?i:https?://|data:)")]
+    image_url: Annotated[str, StringConstraints(max_length=20_971_520, pattern=r"^(https?://|data:)")]
     detail: Literal["low", "high", "auto", "original"] | None = None
 
 
@@ -57,7 +57,7 @@ class LinkedFilePart(Open):
 
     type: Literal["input_file"]
     file_data: Annotated[str, StringConstraints(max_length=73_400_320)] | None = None
-    file_url: Annotated[str, StringConstraints(max_length=20_971_520, pattern=r"^(?i:https?://)")] | None = None
+    file_url: Annotated[str, StringConstraints(max_length=20_971_520, pattern=r"^https?://")] | None = None
     filename: str | None = None
 
 
