@@ -13,7 +13,7 @@ COMPILE := uv pip compile --quiet --universal -p 3.11 --no-emit-index-url --gene
 # Some of it is judged by the clock, which a busy machine bends: what fails is tried once more, and told twice.
 FAULTS = $(BIN)/pytest tests/faults || $(BIN)/pytest tests/faults --last-failed --last-failed-no-failures none
 
-.PHONY: help install up demo test faults chaos mutants release-check lint types check format lock bench real-model compliance clean
+.PHONY: help install up demo test faults chaos mutants release-check lint types check format lock bench real-model compliance fuzz clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,7 @@ mutants: install ## Remove each safeguard from a copy of the code and see that a
 
 release-check: install mutants ## What only a release waits for: 1,000 turns of chaos on each database, long outages, fuzz
 	$(BIN)/pytest tests -m release
+	EXAMPLES=700 ops/fuzz.sh
 
 lint: install ## Look for mistakes, formatting and forbidden imports
 	$(BIN)/ruff format --check .
@@ -72,6 +73,7 @@ lock: ## Resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
 	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt
 	echo 'torch; python_version < "3"' | $(COMPILE) --overrides /dev/stdin requirements/real-model.in -o requirements/real-model.txt
 
 bench: install ## Measure latencies and costs
@@ -84,6 +86,9 @@ compliance: install ## Run the Open Responses compliance suite, of which SUITE i
 	@test -n "$(SUITE)" || { echo "make compliance SUITE=/path/to/a/checkout/of/openresponses"; exit 1; }
 	ops/compliance.sh "$(SUITE)"
 
+fuzz: install ## Try the API by its own OpenAPI document, with EXAMPLES for each operation
+	ops/fuzz.sh
+
 clean: ## Remove the virtual environment, caches and local data
-	rm -rf .venv .venv-real-model .turnstone .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-real-model .venv-fuzz .turnstone .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find api workers shared tests bench ops -name __pycache__ -type d -prune -exec rm -rf {} +

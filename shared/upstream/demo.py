@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from shared import clock, ids
-from shared.upstream.demo_answer import Answer, JsonObject, answer_to, word_count
+from shared.upstream.demo_answer import Answer, JsonObject, answer_to, embedding_of, word_count
 
 MODEL: Final = "turnstone-demo"
 GOODBYE_SECONDS: Final = 0.5
@@ -29,6 +29,7 @@ def create_app(delay_seconds: float = 0.0) -> web.Application:
     app[DELAY_SECONDS] = delay_seconds
     app.router.add_get("/v1/models", _list_models)
     app.router.add_post("/v1/chat/completions", _complete)
+    app.router.add_post("/v1/embeddings", _embed)
     return app
 
 
@@ -56,11 +57,22 @@ async def _list_models(_request: web.Request) -> web.Response:
     return _json({"object": "list", "data": [model]})
 
 
+async def _embed(request: web.Request) -> web.Response:
+    body = await _read(request)
+    texts = body.get("input") if isinstance(body, dict) else None
+    texts = [texts] if isinstance(texts, str) else texts
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        return _refusal("Invalid or missing 'input'.", "input")
+    data = [
+        {"object": "embedding", "index": index, "embedding": embedding_of(text)} for index, text in enumerate(texts)
+    ]
+    read = sum(len(text.split()) for text in texts)
+    usage = {"prompt_tokens": read, "total_tokens": read}
+    return _json({"object": "list", "model": MODEL, "data": data, "usage": usage})
+
+
 async def _complete(request: web.Request) -> web.StreamResponse:
-    try:
-        body = orjson.loads(await request.read())
-    except orjson.JSONDecodeError:
-        return _refusal("We could not parse the JSON body of your request.")
+    body = await _read(request)
     wrong = _fault_in(body)
     if wrong is not None:
         return _refusal(f"Invalid or missing '{wrong}'.", wrong)
@@ -69,6 +81,14 @@ async def _complete(request: web.Request) -> web.StreamResponse:
         return await _stream(request, body, answer)
     choice = {"index": 0, "message": _message(answer), "logprobs": None, "finish_reason": answer.finish_reason}
     return _json({**_head("chat.completion"), "choices": [choice], "usage": _usage(body, answer)})
+
+
+async def _read(request: web.Request) -> Any:
+    """The body; None, which no route takes, if it is no JSON."""
+    try:
+        return orjson.loads(await request.read())
+    except orjson.JSONDecodeError:
+        return None
 
 
 async def _stream(request: web.Request, body: JsonObject, answer: Answer) -> web.StreamResponse:

@@ -168,6 +168,8 @@ def test_it_answers_with_the_tools_output(demo: Demo) -> None:
 def test_the_openai_sdk_understands_it(demo: Demo) -> None:
     with openai.OpenAI(base_url=demo.base_url, api_key="none", max_retries=0) as sdk:
         parts: Any = [{"type": "text", "text": "count to 3"}]
+        embedded = sdk.embeddings.create(model="m", input=["a word", "another", "a word"])
+        assert embedded.data[0].embedding == embedded.data[2].embedding != embedded.data[1].embedding
         whole = sdk.chat.completions.create(model="m", messages=[{"role": "user", "content": parts}])
         assert whole.choices[0].message.content == "1 2 3"
         assert whole.usage is not None
