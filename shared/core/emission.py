@@ -35,7 +35,7 @@ class Emission:
         events, self._events = self._events, []
         return events
 
-    def emit(self, kind: str, **fields: Any) -> None:
+    def emit(self, kind: str, /, **fields: Any) -> None:
         """Emit one event under the next number."""
         self._number(kind, self.fold.last_number + 1, fields)
 

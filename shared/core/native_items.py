@@ -15,6 +15,7 @@ _DELTAS = {
     wire.REFUSAL_DELTA: "refusal",
     wire.REASONING_DELTA: "reasoning_text",
 }
+_CALL_DELTAS = {call.delta: kind for kind, call in wire.CALLS.items()}
 _DELTA_OF = {kind: delta for delta, kind in _DELTAS.items()}
 _TEXT_KEY = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
 _HELD = {"message": ("output_text", "refusal"), "reasoning": ("reasoning_text",)}
@@ -68,7 +69,7 @@ class NativeItems:
                 self._emission.close_part(item)
         elif kind == wire.ANNOTATION_ADDED:
             self._annotate(item, fields["annotation"])
-        else:
+        elif _belongs(kind, item):
             self._emission.emit(kind, item_id=item.item["id"], output_index=item.output_index, **fields)
 
     def _write(self, item: OpenItem, part: str, fields: dict[str, Any]) -> None:
@@ -90,7 +91,7 @@ class NativeItems:
         self._add_unsaid(item, ended)
         lasting = {key: item.item[key] for key in _LASTING if key in item.item}
         item.item = item.item | ended | lasting
-        self._emission.close_item(item, ended.get("status") or "completed")
+        self._emission.close_item(item, _end_status(ended))
 
     def _add_unsaid(self, item: OpenItem, ended: Item) -> None:
         """What the item's end says and no event before it did."""
@@ -105,6 +106,22 @@ class NativeItems:
         call = wire.CALLS.get(item.item["type"])
         if call and not item.arguments and ended.get(call.key):
             self._event(item, call.delta, {"delta": ended[call.key]})
+
+
+def _belongs(kind: str, item: OpenItem) -> bool:
+    """Whether an event can be of the item: those that grow an item are of one type each."""
+    if kind in _CALL_DELTAS:
+        return bool(item.item["type"] == _CALL_DELTAS[kind])
+    if kind == wire.SUMMARY_DELTA and not item.summary:
+        return False
+    return kind not in (wire.SUMMARY_PART_ADDED, wire.SUMMARY_DELTA) or item.item["type"] == "reasoning"
+
+
+def _end_status(ended: Item) -> str:
+    """Hosted tools have more statuses than the items that are told anew."""
+    status = str(ended.get("status") or "completed")
+    hosted = ended.get("type") not in UNSAID
+    return status if hosted or status == "incomplete" else "completed"
 
 
 def _delta_of_whole(part: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class OpenItem:
     parts: list[dict[str, Any]] = field(default_factory=list)
     part: OpenPart | None = None
     arguments: list[str] = field(default_factory=list)
+    summary: list[list[str]] = field(default_factory=list)
 
     def place(self) -> dict[str, Any]:
         """The keys by which events name the open part, or the next one."""
@@ -59,7 +60,8 @@ class OpenItem:
         if self.item["type"] not in ("message", "reasoning"):
             return self.item | {"status": status}
         content = [*self.parts, self.part.body()] if self.part else [*self.parts]
-        return self.item | {"content": content, "status": status}
+        summary = [{"type": "summary_text", "text": "".join(pieces)} for pieces in self.summary]
+        return self.item | {"content": content, "status": status} | ({"summary": summary} if summary else {})
 
 
 class ResponseFold:
@@ -136,6 +138,12 @@ class ResponseFold:
         if event.get("logprobs"):
             part.logprobs.extend(event["logprobs"])
 
+    def _summary_part_added(self, event: Event) -> None:
+        self.open[event["output_index"]].summary.append([])
+
+    def _summary(self, event: Event) -> None:
+        self.open[event["output_index"]].summary[-1].append(event["delta"])
+
     def _annotation(self, event: Event) -> None:
         part = self.open[event["output_index"]].part
         assert part is not None, "an annotation follows its text"
@@ -156,6 +164,8 @@ _STEPS: dict[str, Callable[[ResponseFold, Event], None]] = {
     wire.TEXT_DELTA: ResponseFold._text,
     wire.REFUSAL_DELTA: ResponseFold._text,
     wire.REASONING_DELTA: ResponseFold._text,
+    wire.SUMMARY_PART_ADDED: ResponseFold._summary_part_added,
+    wire.SUMMARY_DELTA: ResponseFold._summary,
     wire.ANNOTATION_ADDED: ResponseFold._annotation,
     **{call.delta: ResponseFold._arguments for call in wire.CALLS.values()},
     **dict.fromkeys(wire.TERMINAL_EVENTS, ResponseFold._terminal),

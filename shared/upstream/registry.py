@@ -78,7 +78,7 @@ class Upstreams:
 
     def _reaches(self, model: str, table: Table) -> bool:
         try:
-            return self._table_of(model) is table
+            return model not in table.aliases and self._table_of(model) is table
         except InvalidRequest:
             return False
 

@@ -8,11 +8,12 @@ from shared.upstream import failures
 from shared.upstream.json_values import as_count, as_document, as_list, as_object, as_text
 from shared.wire import response as wire
 
+_EVENT_TYPE: Final = re.compile(r"response\.[a-z0-9_.]{1,100}")
 _ITEM_TYPE: Final = re.compile(r"[a-z0-9_]{1,64}")
 _TEXT_KEYS: Final = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
 # Deltas begin their item themselves where the server did not.
 _BEGINS: Final = {wire.TEXT_DELTA: "message", wire.REFUSAL_DELTA: "message", wire.REASONING_DELTA: "reasoning"}
-# Said again from the deltas, or by the item's end.
+# Said by ourselves: from the row, from the deltas, or at the item's end.
 _REPEATED: Final = frozenset(
     {
         wire.PART_DONE,
@@ -20,6 +21,9 @@ _REPEATED: Final = frozenset(
         wire.REFUSAL_DONE,
         wire.REASONING_DONE,
         *(call.done for call in wire.CALLS.values()),
+        wire.CREATED,
+        wire.QUEUED,
+        wire.IN_PROGRESS,
         "response.reasoning.done",
         "response.reasoning_part.added",  # of vLLM
         "response.reasoning_part.done",
@@ -29,7 +33,8 @@ _SAME: Final = {"response.reasoning.delta": wire.REASONING_DELTA}  # as Open Res
 _ENDS: Final = frozenset({wire.COMPLETED, wire.INCOMPLETE, wire.FAILED, "response.cancelled"})
 _OWN: Final = ("message", "reasoning", *wire.CALLS)  # the types that are told in our own shape
 _PLAIN_DELTAS: Final = {wire.REFUSAL_DELTA, wire.REASONING_DELTA, *(call.delta for call in wire.CALLS.values())}
-_PLACE: Final = ("type", "sequence_number", "item_id", "output_index", "obfuscation")
+# Where an event belongs is told anew; an `error` at the top would make SDKs raise.
+_LEFT_OUT: Final = ("type", "sequence_number", "item_id", "output_index", "obfuscation", "error", "response")
 
 
 class ResponsesEvents:
@@ -52,7 +57,7 @@ class ResponsesEvents:
             return self._end(as_object(event.get("response")))
         if event.get("object") == "response":
             return self._end(event)
-        if "output_index" not in event or kind in _REPEATED:
+        if "output_index" not in event or kind in _REPEATED or not _EVENT_TYPE.fullmatch(kind):
             return []
         position = as_count(event["output_index"])
         if kind == wire.ITEM_ADDED:
@@ -139,9 +144,11 @@ def _fields(kind: str, event: dict[str, Any]) -> dict[str, Any]:
         return {"delta": as_text(event.get("delta")), "logprobs": logprobs}
     if kind in _PLAIN_DELTAS:
         return {"delta": as_text(event.get("delta"))}
+    if kind == wire.SUMMARY_DELTA:
+        return {"summary_index": as_count(event.get("summary_index")), "delta": as_text(event.get("delta"))}
     if kind == wire.ANNOTATION_ADDED:
         return {"annotation": as_document(event.get("annotation"))}
-    return {name: value for name, value in as_document(event).items() if name not in _PLACE}
+    return {name: value for name, value in as_document(event).items() if name not in _LEFT_OUT}
 
 
 def _usage(usage: dict[str, Any]) -> Usage:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -14,6 +14,9 @@ from shared.upstream.forwarded import Forwarded
 from shared.wire.items import Item
 
 T = TypeVar("T")
+# Of any other failure, which is the request's fault, the next server would say the same.
+_OF_THE_SERVER: Final = frozenset({"server_error", "rate_limit_exceeded"})
+
 log = structlog.get_logger()
 
 
@@ -66,7 +69,7 @@ class Route:
             try:
                 return await ask(way)
             except UpstreamError as error:
-                if error.code == "invalid_prompt":  # the next would say the same of it
+                if error.code not in _OF_THE_SERVER:
                     raise
                 log.warning("upstream_fallback", upstream=way.name, reason=error.message)
         return await ask(self.ways[-1])
@@ -81,6 +84,6 @@ class Route:
                         yield batch
                 return
             except UpstreamError as error:
-                if following is None or begun or error.code == "invalid_prompt":  # the next would say the same of it
+                if following is None or begun or error.code not in _OF_THE_SERVER:
                     raise
                 log.warning("upstream_fallback", upstream=way.name, to=following.name, reason=error.message)

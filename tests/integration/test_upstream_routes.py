@@ -174,12 +174,15 @@ def test_calls_beyond_the_limit_wait(configure: Any, first: ScriptedUpstream) ->
 def test_models_are_those_that_lead_to_their_upstream(
     configure: Any, first: ScriptedUpstream, second: ScriptedUpstream
 ) -> None:
-    upstreams = configure({"models": ["a*"], "aliases": {"fast": "a1"}}, {"models": ["b*"], "aliases": {"fast": "b1"}})
-    first.models = Reply(200, b'{"data":[{"id":"a1"},{"id":"b1"},{"id":"c1"}]}')
+    upstreams = configure(
+        {"models": ["a*"], "aliases": {"fast": "a1", "a2": "a2"}}, {"models": ["b*"], "aliases": {"fast": "b1"}}
+    )
+    first.models = Reply(200, b'{"data":[{"id":"a1"},{"id":"a2"},{"id":"b1"},{"id":"c1"}]}')
     second.models = Reply(200, b'{"data":[{"id":"a1"},{"id":"b1"}]}')
     listed = with_closing(upstreams, upstreams.models())
     assert [(model["id"], model["owned_by"]) for model in listed] == [
         ("fast", "first"),
+        ("a2", "first"),
         ("a1", "upstream"),
         ("b1", "upstream"),
     ]

@@ -142,6 +142,19 @@ def test_a_server_that_does_not_stream() -> None:
     assert read(DONE | {"output": [SAID]}) == [ItemBegun(0, SAID), ItemEnded(0, SAID), Finish("stop")]
 
 
+@pytest.mark.parametrize("kind", ["response.x\n\ndata: {}", "response.created", "web_search_call.searching", "x"])
+def test_no_event_passes_under_a_name_that_is_ours_or_no_name(kind: str) -> None:
+    """It would be a line of the stream."""
+    assert read(ADDED, {"type": kind, "output_index": 0}) == [BEGUN]
+
+
+def test_no_error_passes_at_the_top_of_an_event() -> None:
+    """SDKs would raise."""
+    assert read(ADDED, event("mcp_call.failed", error={"message": "no"}))[1:] == [
+        ItemEvent(0, "response.mcp_call.failed", {})
+    ]
+
+
 def test_text_is_kept_free_of_nul() -> None:
     chunks = read(ADDED, event("output_text.delta", delta="a\0"), event("new", note={"of\0": ["\0"]}))
     assert chunks[1:] == [delta("a\ufffd"), ItemEvent(0, "response.new", {"note": {"of\ufffd": ["\ufffd"]}})]

@@ -96,6 +96,8 @@ def assert_ordered(log: Sequence[Event]) -> None:
             checker.item_done(event)
         elif kind.startswith(("response.function_call_arguments.", "response.custom_tool_call_input.")):
             checker.call_event(event)
+        elif kind.startswith("response.reasoning_summary_"):
+            checker.inside_item(event)
         elif "response" not in event:
             checker.part_event(event)
     assert log[-1]["type"] in TERMINAL_EVENTS

@@ -135,6 +135,31 @@ def test_reasoning_with_a_summary_and_its_seal() -> None:
     ]
 
 
+def test_a_summary_that_was_cut_short_is_kept() -> None:
+    place = {"summary_index": 0}
+    chunks: list[Chunk] = [
+        ItemBegun(0, {"type": "reasoning", "summary": []}),
+        ItemEvent(0, "response.reasoning_summary_part.added", {**place, "part": {"type": "summary_text", "text": ""}}),
+        ItemEvent(0, "response.reasoning_summary_text.delta", {**place, "delta": "Hm"}),
+    ]
+    (item,) = output(chunks, FAILED)
+    assert item["summary"] == [{"type": "summary_text", "text": "Hm"}]
+
+
+@pytest.mark.parametrize(
+    "kind", ["function_call_arguments.delta", "reasoning_summary_text.delta", "reasoning_summary_part.added"]
+)
+def test_what_its_type_cannot_have_is_left_out(kind: str) -> None:
+    stray = ItemEvent(0, f"response.{kind}", {"delta": "x", "summary_index": 0})
+    assert kinds(log_of(turn(), [ItemBegun(0, MESSAGE), stray])) == ["output_item.added", "output_item.done"]
+
+
+def test_fields_of_any_name_pass() -> None:
+    event = ItemEvent(0, "response.web_search_call.searching", {"kind": "deep", "self": 1})
+    (searching,) = [one for one in log_of(turn(), [ItemBegun(0, SEARCH), event]) if "kind" in one]
+    assert searching["type"] == "response.web_search_call.searching"
+
+
 def test_reasoning_text_and_a_refusal() -> None:
     chunks: list[Chunk] = [
         ItemBegun(0, {"type": "reasoning"}),
@@ -213,8 +238,16 @@ item_chunks: st.SearchStrategy[Chunk] = st.one_of(
     st.builds(
         ItemEvent,
         positions,
-        st.sampled_from(["response.refusal.delta", "response.reasoning_text.delta"]),
+        st.sampled_from(["refusal.delta", "reasoning_text.delta", "function_call_arguments.delta"]).map(
+            "response.".__add__
+        ),
         st.just({"delta": "r"}),
+    ),
+    st.builds(
+        ItemEvent,
+        positions,
+        st.sampled_from(["part.added", "text.delta"]).map("response.reasoning_summary_".__add__),
+        st.just({"summary_index": 0, "part": {"type": "summary_text", "text": ""}, "delta": "s"}),
     ),
     st.builds(ItemEvent, positions, st.just("response.content_part.added"), st.just({})),
     st.builds(
