@@ -2,10 +2,12 @@
 
 import re
 
+import orjson
+
 _BARE_OPENING = '{"input":"'
 _OPENING = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 # What can be read whatever comes next: text and whole escapes. `\u` before what is no number stands for itself.
-_READABLE = re.compile(r'(?:[^"\\]+|\\(?:u[0-9a-fA-F]{4}|u(?=[0-9a-fA-F]{0,3}[^0-9a-fA-F])|[^u]))*')
+_READABLE = re.compile(r'(?:[^"\\]++|\\(?:u[0-9a-fA-F]{4}|u(?=[0-9a-fA-F]{0,3}[^0-9a-fA-F])|[^u]))*+')
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _HALF_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 _MEANS = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -55,9 +57,13 @@ class CustomInput:
 def _text(escaped: str) -> str:
     if "\\" not in escaped:
         return escaped
-    text = _ESCAPE.sub(_meaning, escaped)
-    # Joins the pairs of what UTF-16 wrote in two; half a pair, and what no database holds, is no character.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")
+    try:
+        text = str(orjson.loads(f'"{escaped}"'))
+    except orjson.JSONDecodeError:  # models write bare line breaks, and escapes that are none
+        text = _ESCAPE.sub(_meaning, escaped)
+        # Joins the pairs of what UTF-16 wrote in two; half a pair is no character.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\x00", "\ufffd")  # which no database holds
 
 
 def _meaning(escape: re.Match[str]) -> str:
