@@ -6,11 +6,12 @@ from tests.mutants.order import ORDER
 from tests.mutants.readers import READERS
 from tests.mutants.recovery import RECOVERY
 from tests.mutants.requests import REQUESTS
+from tests.mutants.routes import ROUTES
 from tests.mutants.safeguard import Safeguard
 from tests.mutants.websockets import WEBSOCKETS
 from tests.mutants.workers import WORKERS
 
-SAFEGUARDS = (*FENCES, *ORDER, *RECOVERY, *LOGS, *READERS, *WORKERS, *REQUESTS, *WEBSOCKETS)
+SAFEGUARDS = (*FENCES, *ORDER, *RECOVERY, *LOGS, *READERS, *WORKERS, *REQUESTS, *WEBSOCKETS, *ROUTES)
 
 GUARANTEES = {
     "G1": "an accepted turn reaches an end",
