@@ -13,7 +13,9 @@ from starlette.responses import JSONResponse, Response
 
 from shared.core.input_items import invalid_field
 from shared.errors import (
+    BodyTooLarge,
     ConversationLocked,
+    Limit,
     RateLimited,
     RequestError,
     TryAgain,
@@ -21,6 +23,7 @@ from shared.errors import (
     Unavailable,
     UpstreamError,
 )
+from shared.metrics import REFUSALS
 from shared.store.engine import is_outage
 
 _OURS = (RequestError, TryAgain, UpstreamError)
@@ -28,6 +31,9 @@ _HEADERS = {ConversationLocked: {"x-should-retry": "true"}, Unauthorized: {"www-
 _CLIENT_LEFT = 499  # nobody reads it; nginx's number for this case
 
 log = structlog.get_logger()
+
+for _limit in Limit:  # as with recoveries: a count that never rose is 0, not missing
+    REFUSALS.labels(_limit.value)
 
 
 def install(app: FastAPI) -> None:
@@ -37,7 +43,9 @@ def install(app: FastAPI) -> None:
 
 
 def answer(error: Exception) -> Response:
-    """The response for any error."""
+    """The response for any error; refusals for a limit are counted."""
+    if limit := _limit_of(error):
+        REFUSALS.labels(limit.value).inc()
     match error:
         case RequestError():
             response = _envelope(error.status, error.type, error.message, error.param, error.code)
@@ -63,6 +71,12 @@ def answer(error: Exception) -> Response:
     # The type alone: a message could repeat what the client sent.
     log.error("request_crashed", error=type(error).__name__)
     return _envelope(500, "server_error", "The server had an error while processing the request.", None, None)
+
+
+def _limit_of(error: Exception) -> Limit | None:
+    if isinstance(error, BodyTooLarge):
+        return Limit.BODY_SIZE
+    return error.limit if isinstance(error, RateLimited) else None
 
 
 async def _handle(_request: Request, error: Exception) -> Response:

@@ -28,6 +28,7 @@ from shared.queue import Dispatcher
 from shared.sealed_reasoning import SealedReasoning
 from shared.settings import Settings
 from shared.store import api_processes, journals, responses
+from shared.store.admission import Limits
 from shared.store.engine import Connection, Database
 from shared.store.journals import Recording
 from shared.store.responses import Sight
@@ -65,13 +66,20 @@ class ApiRuntime:
         self.event_log = EventLog(self.redis, keys, settings.stream_log_seconds)
         self.dispatcher = Dispatcher(settings)
         freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
-        self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings.lease_seconds)
+        self.ender = TurnEnder(
+            self.database,
+            freezer,
+            self.dispatcher,
+            lease_seconds=settings.lease_seconds,
+            owner_share=settings.owner_share,
+        )
         self.attached: Counter[str] = Counter()
         """How many callers are there for each foreground turn with an idempotency key."""
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
         self.upstreams = Upstreams(settings)
         self.watch = RowWatch(self._look)
         self.held = HeldTurns(self._keep)
+        self.limits = Limits(settings.queued_turns, settings.queued_turns_per_owner, settings.owner_share)
         self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
         self.event_tokens = EventTokens.of(settings)
         self.sealed_reasoning = SealedReasoning(settings)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-from shared.errors import RateLimited
+from shared.errors import Limit, RateLimited
 
 _TRY_AGAIN_SECONDS = 2
 
@@ -21,8 +21,11 @@ class StreamLimits:
 
     def take(self, owner: str) -> "Slot":
         """A slot for one more stream; raises RateLimited."""
-        if self._open[owner] >= self.most_per_owner or self._open.total() >= self.most:
-            raise RateLimited("Too many streams are open. Close one, or try again.", _TRY_AGAIN_SECONDS)
+        if self._open[owner] >= self.most_per_owner:
+            text = "Too many of your streams are open. Close one, or try again."
+            raise RateLimited(text, _TRY_AGAIN_SECONDS, Limit.STREAMS_PER_OWNER)
+        if self._open.total() >= self.most:
+            raise RateLimited("Too many streams are open. Try again later.", _TRY_AGAIN_SECONDS, Limit.STREAMS)
         self._open[owner] += 1
         return Slot(self, owner)
 

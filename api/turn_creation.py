@@ -14,8 +14,9 @@ from shared.core.request_rules import Policy, accept
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.errors import conversation_locked, conversation_not_found
-from shared.store import context, conversation_items, conversations, creation, idempotency, references
+from shared.store import admission, context, conversation_items, conversations, creation, idempotency, references
 from shared.store import items as stored_items
+from shared.store.admission import Limits
 from shared.store.engine import Connection
 from shared.wire.items import Item
 from shared.wire.requests import ConversationReference, CreateResponse
@@ -45,13 +46,18 @@ class Creation:
     parent_held: bool = False
     native: bool = False
 
-    def store(self, connection: Connection, owner: str) -> Placed:
-        """Write the turn, unless its key has one already; raises RequestError for what its context does not allow."""
+    def store(self, connection: Connection, owner: str, limits: Limits) -> Placed:
+        """Write the turn, unless its key has one already.
+
+        Raises RateLimited when the queue is full, and RequestError for what its context does not allow.
+        """
         if self.key is not None:
             made = idempotency.claim(connection, owner, self.key.key, self.key.digest, self.turn.id)
             if made is not None:
                 return Placed(made, dispatchable=False, repeated=True)
-        return Placed(self.turn.id, self._create(connection, owner))
+        held_back = not admission.admit(connection, owner, limits)
+        waits_for = self._create(connection, owner, held_back=held_back)
+        return Placed(self.turn.id, dispatchable=not (held_back or waits_for))
 
     def rehearse(self, connection: Connection, owner: str) -> Context:
         """What the model would be told in such a turn; raises as `store` does, and when a turn before it still runs."""
@@ -62,18 +68,24 @@ class Creation:
         assert told, "the turn was accepted: what it goes on from is there"
         return told
 
-    def _create(self, connection: Connection, owner: str) -> bool:
+    def _create(self, connection: Connection, owner: str, *, held_back: bool = False) -> str | None:
         self._check_references(connection, owner)
         items = self._own_items(connection, owner)
         comes_back = COMES_BACK_SECONDS if self.key and not self.turn.background else None
         waits_for = creation.create(
-            connection, owner, self.turn, items, abandoned_after_seconds=comes_back, parent_held=self.parent_held
+            connection,
+            owner,
+            self.turn,
+            items,
+            abandoned_after_seconds=comes_back,
+            parent_held=self.parent_held,
+            held_back=held_back,
         )
         if waits_for is None:
             self._check_context(connection, owner, items)
         elif not self.queues:
             raise conversation_locked("conversation" if self.turn.conversation_id else "previous_response_id")
-        return waits_for is None
+        return waits_for
 
     def _check_references(self, connection: Connection, owner: str) -> None:
         """Refuse, by its place, what is not there or cannot be told; what the caller wrote out was judged when read."""
@@ -124,7 +136,7 @@ async def rehearse(runtime: ApiRuntime, creation: Creation) -> list[Item]:
 async def place(runtime: ApiRuntime, creation: Creation) -> Placed:
     """Store the turn and give it to a worker; one that waits, or was there before, is left where it is."""
     turn = creation.turn
-    placed = await runtime.write(creation.store, turn.owner)
+    placed = await runtime.write(creation.store, turn.owner, runtime.limits)
     if placed.dispatchable:
         runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
     return placed

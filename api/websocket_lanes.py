@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from api.websocket_messages import Message
-from shared.errors import InvalidRequest, RateLimited
+from shared.errors import InvalidRequest, Limit, RateLimited
 
 MOST_LANES = 32
 MOST_WAITING = 64
@@ -63,4 +63,5 @@ class Lanes:
     def _refuse_too_many(self, message: Message) -> None:
         waiting = [one.size for lane in self._waiting.values() for one in lane]
         if len(waiting) >= MOST_WAITING or sum(waiting) + message.size > self.max_bytes:
-            raise RateLimited("Too many messages wait on this connection. Send them after the responses before them.")
+            text = "Too many messages wait on this connection. Send them after the responses before them."
+            raise RateLimited(text, limit=Limit.WAITING_MESSAGES)

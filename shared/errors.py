@@ -17,6 +17,7 @@ TurnstoneError
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -96,9 +97,23 @@ class TryAgain(TurnstoneError):
         return self.message
 
 
-class RateLimited(TryAgain):
-    """429: a limit is reached and nothing was accepted."""
+class Limit(StrEnum):
+    """What there may be too much of, as refusals are counted."""
 
+    QUEUED_TURNS = "queued_turns"
+    QUEUED_TURNS_PER_OWNER = "queued_turns_per_owner"
+    REQUESTS_PER_MINUTE = "requests_per_minute"
+    STREAMS = "streams"
+    STREAMS_PER_OWNER = "streams_per_owner"
+    WAITING_MESSAGES = "waiting_messages"
+    BODY_SIZE = "body_size"
+
+
+@dataclass
+class RateLimited(TryAgain):
+    """429: a limit is reached and nothing was accepted. `limit`: None when it is the upstream's."""
+
+    limit: Limit | None = None
     status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
 
 

@@ -15,6 +15,8 @@ RECOVERIES = Counter(
     "turnstone_recoveries", "Turns that went on, or ended, only because they were recovered.", ["kind"]
 )
 
+REFUSALS = Counter("turnstone_refusals", "Requests refused because a limit of this server was reached.", ["reason"])
+
 
 def exposition() -> bytes:
     """The figures of this process, or of all processes that share `PROMETHEUS_MULTIPROC_DIR`."""

@@ -88,6 +88,15 @@ class Settings(BaseSettings):
     )
     poll_after_ms: Count = Field(500, description="Hint to polling clients in `openai-poll-after-ms`.")
 
+    turns_per_owner: Count | None = Field(
+        None,
+        description="Turns of one owner that run or are next to run, once several owners have keys; "
+        "its others wait for these. Unset: half of what the workers run at once.",
+    )
+    queued_turns: Count = Field(
+        50_000, description="Turns that may be queued, in all; more are answered 429 with Retry-After."
+    )
+    queued_turns_per_owner: Count = Field(10_000, description="The same for one owner.")
     streams_per_process: Count = Field(
         5000, description="Streams one API process holds open; more are answered 429 with Retry-After."
     )
@@ -154,6 +163,11 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> list[str]:
         """The origins whose pages may call."""
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def owner_share(self) -> int:
+        """How many turns of one owner may be in the broker or running."""
+        return self.turns_per_owner or max(1, self.worker_processes * self.worker_concurrency // 2)
 
     @property
     def sql_url(self) -> str:

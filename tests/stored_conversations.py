@@ -8,13 +8,13 @@ from sqlalchemy import event, select
 from shared import ids
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
-from shared.store import attempts, conversation_items, conversations
+from shared.store import attempts, conversation_items, conversations, shares
 from shared.store.conversations import Conversation
 from shared.store.engine import Database
 from shared.store.pages import Page, PageRequest
 from shared.store.tables import ITEM
 from shared.wire.items import Item
-from tests.stored_turns import NOW, OWNER, body_of, row
+from tests.stored_turns import NOW, OWNER, SHARE, body_of, row
 
 DEADLINE_SECONDS = 60.0
 
@@ -67,22 +67,24 @@ def delete(database: Database, conversation_id: str, owner: str = OWNER) -> bool
         return conversations.remove(connection, owner, conversation_id)
 
 
-def end(database: Database, turn: Turn, status: Status, output: Sequence[Item] = ()) -> list[str] | None:
-    """End a claimed turn as its worker does; the ids of the turns let go, None when the turn was lost."""
+def end(
+    database: Database, turn: Turn, status: Status, output: Sequence[Item] = (), share: int = SHARE
+) -> list[str] | None:
+    """End a claimed turn as its worker does; the ids of the turns sent for it, None when the turn was lost."""
     outcome = Outcome(status, NOW)
     with database.write() as connection:
         body = body_of(turn, output, outcome)
         if not attempts.finish(connection, (turn.id, turn.attempt), turn, body, outcome, None):
             return None
-        return [released.id for released in attempts.release_waiting(connection, turn.id)]
+        return [released.id for released in shares.pass_on(connection, turn, share)]
 
 
-def cancel(database: Database, turn: Turn) -> list[str] | None:
-    """End a turn from outside, queued or running; the ids of the turns let go, None when it has ended already."""
+def cancel(database: Database, turn: Turn, share: int = SHARE) -> list[str] | None:
+    """End a turn from outside, queued or running; the ids of the turns sent for it, None when it has ended already."""
     outcome = Outcome(Status.CANCELLED, NOW)
     with database.write() as connection:
         if attempts.end_queued(connection, turn, body_of(turn, (), outcome), outcome, None):
-            return [released.id for released in attempts.release_waiting(connection, turn.id)]
+            return [released.id for released in shares.pass_on(connection, turn, share)]
     with database.write() as connection:
         taken = attempts.take_over(connection, turn.id, "cancelled", lease_seconds=30)
     if taken is None:
@@ -90,7 +92,7 @@ def cancel(database: Database, turn: Turn) -> list[str] | None:
     with database.write() as connection:
         fence = (taken.id, taken.attempt)
         assert attempts.finish_ending(connection, fence, taken, body_of(taken, (), outcome), outcome, None)
-        return [released.id for released in attempts.release_waiting(connection, turn.id)]
+        return [released.id for released in shares.pass_on(connection, turn, share)]
 
 
 def waits_for(database: Database, turn: Turn) -> str | None:

@@ -13,7 +13,7 @@ from shared.core.chunks import Chunk
 from shared.core.response_render import lifecycle_events, render, render_ended
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
-from shared.store import attempts, creation
+from shared.store import attempts, creation, shares
 from shared.store.database_clock import database_now
 from shared.store.engine import Database
 from shared.store.tables import CONVERSATION, ITEM, JOURNAL, RESPONSE
@@ -22,6 +22,8 @@ from shared.wire.response import ResponseBody
 
 OWNER = "alice"
 NOW = 1_700_000_000.0
+SHARE = 100
+"""Of the workers, for one owner."""
 
 
 def new_turn(**changes: Any) -> Turn:
@@ -104,7 +106,7 @@ def finish(database: Database, turn: Turn, output: Sequence[Item] = (), outcome:
     with database.write() as connection:
         done = attempts.finish(connection, fence, turn, body_of(turn, output, outcome), outcome, None)
         if done:
-            attempts.release_waiting(connection, turn.id)
+            shares.pass_on(connection, turn, SHARE)
     return done
 
 

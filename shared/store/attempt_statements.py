@@ -94,12 +94,6 @@ FINISH_ENDING = _ended(and_(_fenced(), RESPONSE.c.ending == bindparam("decided")
 END_QUEUED = _ended(_is(Status.QUEUED))
 TAKE_OVER = _taken_over(true())
 TAKE_OVER_LOST = _taken_over(and_(_lost(), not_(may_restart())))
-RELEASE = (
-    update(RESPONSE)
-    .where(RESPONSE.c.waits_for == bindparam("ended"))
-    .values(waits_for=None, dispatched_at=database_now())
-    .returning(*TURN_COLUMNS)
-)
 STILL_AHEAD = (
     select(RESPONSE.c.id)
     .where(

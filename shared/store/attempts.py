@@ -95,11 +95,6 @@ def take_over(
     return to_turn(row) if row else None
 
 
-def release_waiting(connection: Connection, ended_id: str) -> list[Turn]:
-    """Let go the turns that waited for this end; in the terminal transaction, so that none is forgotten."""
-    return [to_turn(row) for row in connection.execute(statements.RELEASE, {"ended": ended_id})]
-
-
 def _end(
     connection: Connection,
     statement: Update,

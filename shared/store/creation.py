@@ -43,11 +43,13 @@ def create(
     *,
     abandoned_after_seconds: float | None = None,
     parent_held: bool = False,
+    held_back: bool = False,
 ) -> str | None:
-    """Store a queued turn with its input; the id of the turn it waits for, None when it can run at once.
+    """Store a queued turn with its input; the id of the turn it waits for, None when it need wait for none.
 
     A turn waits for its parent, or for the turn before it in its conversation. Raises RequestError when the
     conversation, the parent or a link before it is gone. `parent_held`: the parent need not be a stored one.
+    `held_back`: there is no room for it in its owner's share.
     """
     waits_for = _predecessor(connection, owner, turn, _LOCK_HELD_PARENT if parent_held else _LOCK_PARENT)
     row = {
@@ -72,7 +74,7 @@ def create(
         "request": to_text(turn.request),
         "ignored": to_text(turn.ignored),
     }
-    connection.execute(_INSERT_WAITING if waits_for else _INSERT_READY, row)
+    connection.execute(_INSERT_WAITING if waits_for or held_back else _INSERT_READY, row)
     insert_items(connection, owner, turn.id, "input", items)
     return waits_for
 

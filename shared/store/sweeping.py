@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, f
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
-from shared.store import api_processes, idempotency, responses
+from shared.store import api_processes, idempotency, responses, shares
 from shared.store.attempt_statements import may_restart
 from shared.store.database_clock import database_now
 from shared.store.rows import TURN_COLUMNS, to_turn
-from shared.store.tables import IDEMPOTENCY, RESPONSE
+from shared.store.tables import IDEMPOTENCY, IS_HELD_BACK, RESPONSE
 
 
 class Chore(StrEnum):
@@ -23,7 +23,7 @@ class Chore(StrEnum):
     ERASE = "erase"
     FORGET_KEYS = "forget_keys"
     PURGE = "purge"
-    RELEASE_ORPHANS = "release_orphans"
+    RELEASE = "release"
     SEND_AGAIN = "send_again"
     END_ABANDONED = "end_abandoned"
     END_OVER_AGE = "end_over_age"
@@ -50,8 +50,8 @@ def look(connection: Connection, limits: Limits) -> list[Chore]:
         Chore.ERASE: responses.is_due(),
         Chore.FORGET_KEYS: idempotency.is_old(),
         Chore.PURGE: _older_than(limits.kept) if limits.kept else false(),
-        Chore.RELEASE_ORPHANS: _orphaned(),
-        Chore.SEND_AGAIN: and_(_ready(), _sent_before(limits.silent)),
+        Chore.RELEASE: or_(_orphaned(), IS_HELD_BACK),
+        Chore.SEND_AGAIN: and_(_sent(), _sent_before(limits.silent)),
         Chore.END_ABANDONED: api_processes.is_abandoned(limits.unseen),
         Chore.END_OVER_AGE: _over_age(limits.queued, limits.running),
         Chore.RESTART: and_(may_restart(), _sent_before(limits.lease)),
@@ -65,13 +65,13 @@ def look(connection: Connection, limits: Limits) -> list[Chore]:
 
 def count_queued(connection: Connection) -> int:
     """How many turns should have a message in the broker."""
-    statement = select(func.count()).select_from(RESPONSE).where(_ready())
+    statement = select(func.count()).select_from(RESPONSE).where(_sent())
     return connection.execute(statement).scalar_one()
 
 
 def silent(connection: Connection, *, older_than_seconds: float, limit: int) -> list[Turn]:
     """Queued turns whose message was sent longest ago, the oldest first; now marked as sent again."""
-    oldest = _free(and_(_ready(), _sent_before(older_than_seconds))).order_by(RESPONSE.c.dispatched_at).limit(limit)
+    oldest = _free(and_(_sent(), _sent_before(older_than_seconds))).order_by(RESPONSE.c.dispatched_at).limit(limit)
     return _mark_sent(connection, oldest)
 
 
@@ -102,15 +102,13 @@ def adopt_dead_enders(connection: Connection, *, lease_seconds: float, limit: in
     return [to_turn(row) for row in connection.execute(statement)]
 
 
-def release_orphans(connection: Connection) -> list[Turn]:
-    """Waiting turns whose predecessor has ended or is gone: a net below the release in every end."""
-    statement = (
-        update(RESPONSE)
-        .where(RESPONSE.c.id.in_(_free(_orphaned())))
-        .values(waits_for=None, dispatched_at=database_now())
-        .returning(*TURN_COLUMNS)
-    )
-    return [to_turn(row) for row in connection.execute(statement)]
+def release(connection: Connection, *, owner_share: int) -> list[Turn]:
+    """Let go who waits for a turn that has ended or is gone, and fill the owners' shares; who is to be sent.
+
+    A net below the same in every end.
+    """
+    connection.execute(update(RESPONSE).where(RESPONSE.c.id.in_(_free(_orphaned()))).values(waits_for=None))
+    return shares.dispatch_all(connection, owner_share)
 
 
 def purge(connection: Connection, *, older_than_seconds: float, limit: int) -> int:
@@ -142,8 +140,10 @@ def _turns(connection: Connection, some: ColumnElement[bool], limit: int) -> lis
     return [to_turn(row) for row in connection.execute(statement)]
 
 
-def _ready() -> ColumnElement[bool]:
-    return and_(RESPONSE.c.status == Status.QUEUED, RESPONSE.c.waits_for.is_(None))
+def _sent() -> ColumnElement[bool]:
+    return and_(
+        RESPONSE.c.status == Status.QUEUED, RESPONSE.c.waits_for.is_(None), RESPONSE.c.dispatched_at.is_not(None)
+    )
 
 
 def _expired() -> ColumnElement[bool]:

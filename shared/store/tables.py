@@ -30,6 +30,7 @@ SQLModel.metadata = MetaData(naming_convention=NAMING)
 
 # Spelled out in the statements too: a database uses a partial index only where it sees the very same words.
 IS_ACTIVE = text("status IN ('queued', 'in_progress')")
+IS_HELD_BACK = text("status = 'queued' AND dispatched_at IS NULL AND waits_for IS NULL")
 IS_TOOL_ITEM = text("type NOT IN ('message', 'reasoning')")
 
 
@@ -55,7 +56,7 @@ class ResponseRow(SQLModel, table=True):
     ending          an end decided from outside, not yet written
     conversation_id the conversation it was made in, which may have been deleted since
     waits_for       the response that must end before this turn is dispatched
-    dispatched_at   when its message was last given to the broker
+    dispatched_at   when its message was last given to the broker; NULL while it waits for another or is held back
     waiter          the API process that a foreground turn answers to
     abandoned_at    when a foreground turn with an idempotency key is given up, unless its caller is there or comes back
     erase_at        when content that was not to be stored is erased
@@ -88,6 +89,21 @@ class ResponseRow(SQLModel, table=True):
             "position",
             postgresql_where=IS_ACTIVE,
             sqlite_where=IS_ACTIVE,
+        ),
+        Index(
+            "ix_response_owner_active",
+            "owner",
+            "dispatched_at",
+            "status",
+            postgresql_where=IS_ACTIVE,
+            sqlite_where=IS_ACTIVE,
+        ),
+        Index(
+            "ix_response_owner_held_back",
+            "owner",
+            "position",
+            postgresql_where=IS_HELD_BACK,
+            sqlite_where=IS_HELD_BACK,
         ),
         Index(
             "ix_response_erase_at",

@@ -10,7 +10,7 @@ from shared.core.response_render import lifecycle_events
 from shared.core.turn import Ending, Outcome, Turn
 from shared.core.turn_status import Status
 from shared.queue import Dispatcher
-from shared.store import attempts, journals
+from shared.store import attempts, journals, shares
 from shared.store.attempts import Journal
 from shared.store.engine import Connection, Database
 from shared.stream.freeze import LogFreezer
@@ -25,11 +25,14 @@ _RETRY_SECONDS = 0.5
 class TurnEnder:
     """Writes ends: one transaction each, then the hints. Safe to call from any thread, but not from an event loop."""
 
-    def __init__(self, database: Database, freezer: LogFreezer, dispatcher: Dispatcher, lease_seconds: float) -> None:
+    def __init__(
+        self, database: Database, freezer: LogFreezer, dispatcher: Dispatcher, *, lease_seconds: float, owner_share: int
+    ) -> None:
         self._database = database
         self._freezer = freezer
         self._dispatcher = dispatcher
         self._lease_seconds = lease_seconds
+        self._owner_share = owner_share
 
     def finish(self, turn: Turn, body: ResponseBody, outcome: Outcome, frames: list[bytes]) -> bool:
         """FINISH, by the worker that holds the turn; False when it was lost meanwhile and nothing was written."""
@@ -96,9 +99,9 @@ class TurnEnder:
     def _write_once(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:
         with self._database.write() as connection:
             done = end(connection)
-            released = attempts.release_waiting(connection, turn.id) if done else []
-        for waiting in released:
-            self._dispatcher.dispatch(waiting.id, waiting.request.get("service_tier", "auto"))
+            following = shares.pass_on(connection, turn, self._owner_share) if done else []
+        for one in following:
+            self._dispatcher.dispatch(one.id, one.request.get("service_tier", "auto"))
         return done
 
 

@@ -42,13 +42,14 @@ class Sweeper:
         self._ender = ender
         self._dispatcher = dispatcher
         self._lease_seconds = settings.lease_seconds
+        self._owner_share = settings.owner_share
         self._sweep_seconds = settings.sweep_seconds
         self._limits = _limits(settings)
         self._chores: dict[Chore, Callable[[], object]] = {
             Chore.ERASE: lambda: self._change(responses.erase_due),
             Chore.FORGET_KEYS: lambda: self._change(idempotency.forget_old),
             Chore.PURGE: lambda: self._change(sweeping.purge, older_than_seconds=self._limits.kept, limit=_AT_ONCE),
-            Chore.RELEASE_ORPHANS: self._release_orphans,
+            Chore.RELEASE: self._release,
             Chore.SEND_AGAIN: self._send_again,
             Chore.END_ABANDONED: self._end_abandoned,
             Chore.END_OVER_AGE: self._end_over_age,
@@ -88,8 +89,8 @@ class Sweeper:
 
     # -- chores ---------------------------------------------------------------------------------------------
 
-    def _release_orphans(self) -> None:
-        self._dispatch(Recovery.WAITING_RELEASED, self._change(sweeping.release_orphans))
+    def _release(self) -> None:
+        self._dispatch(Recovery.WAITING_RELEASED, self._change(sweeping.release, owner_share=self._owner_share))
 
     def _send_again(self) -> None:
         """Send lost messages again, never more than the broker is short of: a long healthy queue gets none."""

@@ -8,10 +8,11 @@ from tests.mutants.recovery import RECOVERY
 from tests.mutants.requests import REQUESTS
 from tests.mutants.routes import ROUTES
 from tests.mutants.safeguard import Safeguard
+from tests.mutants.shares import SHARES
 from tests.mutants.websockets import WEBSOCKETS
 from tests.mutants.workers import WORKERS
 
-SAFEGUARDS = (*FENCES, *ORDER, *RECOVERY, *LOGS, *READERS, *WORKERS, *REQUESTS, *WEBSOCKETS, *ROUTES)
+SAFEGUARDS = (*FENCES, *ORDER, *RECOVERY, *SHARES, *LOGS, *READERS, *WORKERS, *REQUESTS, *WEBSOCKETS, *ROUTES)
 
 GUARANTEES = {
     "G1": "an accepted turn reaches an end",
@@ -40,6 +41,7 @@ GUARANTEES = {
     "I2": "texts of requests are in no log and no error",
     "Q1": "nothing stays queued or running for ever, and no storm of messages helps it",
     "Q2": "a turn never runs twice at once",
+    "Q6": "nobody's turns delay another's; what is too much is refused before it is accepted",
     "Q9": "what is not kept is erased; what is kept is not",
     "R8": "branches go on from what is there",
     "R9": "a follow-up sees all of the turn before it",

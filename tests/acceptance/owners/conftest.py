@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from openai import OpenAI
 
 from tests.acceptance.conftest import REQUEST_SECONDS
 from tests.acceptance.turns import answer
@@ -33,6 +34,10 @@ class Closed:
         """Plain HTTP with this key."""
         headers = {"Authorization": f"Bearer {key}"}
         return httpx2.Client(base_url=self.stack.url(api), headers=headers, timeout=REQUEST_SECONDS)
+
+    def sdk(self, owner: str) -> OpenAI:
+        """The official SDK with a new key of this owner."""
+        return OpenAI(base_url=self.stack.url(), api_key=self.keys("create", "--owner", owner), max_retries=0)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])

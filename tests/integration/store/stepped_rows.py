@@ -113,6 +113,7 @@ def _row(one: str, stored: Stored, now: float) -> dict[str, Any]:
         "id": one,
         "owner": OWNER,
         "lease_until": leases[stored.lease],
+        "dispatched_at": NOW,
         "waiter": GONE,
         "created_at": int(NOW),
         "started_at": NOW if stored.attempt else None,

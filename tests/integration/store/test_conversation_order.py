@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
-from shared.store import attempts, creation, responses, sweeping
+from shared.store import attempts, creation, responses, shares, sweeping
 from shared.store.engine import Database
 from shared.store.tables import RESPONSE
 from tests.stored_conversations import (
@@ -27,6 +27,7 @@ from tests.stored_conversations import (
 from tests.stored_turns import (
     NOW,
     OWNER,
+    SHARE,
     answered,
     body_of,
     change,
@@ -105,7 +106,7 @@ def test_a_running_turn_that_is_cancelled_lets_the_next_go_at_its_end(database: 
         body = body_of(taken, (), Outcome(Status.CANCELLED, NOW))
         fence = (taken.id, taken.attempt)
         assert attempts.finish_ending(connection, fence, taken, body, Outcome(Status.CANCELLED, NOW), None)
-        assert [turn.id for turn in attempts.release_waiting(connection, first.id)] == [second.id]
+        assert [turn.id for turn in shares.pass_on(connection, first, SHARE)] == [second.id]
     assert claimable(database, second)
 
 
@@ -170,8 +171,8 @@ def test_a_turn_whose_predecessor_vanished_is_let_go_by_the_sweeper(database: Da
     _, (first, second, third) = in_line(database, 3)
     change(database, first.id, status="completed")
     with database.write() as connection:
-        assert [turn.id for turn in sweeping.release_orphans(connection)] == [second.id]
-        assert sweeping.release_orphans(connection) == []
+        assert [turn.id for turn in sweeping.release(connection, owner_share=SHARE)] == [second.id]
+        assert sweeping.release(connection, owner_share=SHARE) == []
     assert waits_for(database, third) == second.id
     assert claimable(database, second)
 

@@ -10,12 +10,13 @@ from sqlalchemy import event
 
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import TERMINAL, Status
-from shared.store import attempts, journals, responses, sweeping
+from shared.store import attempts, journals, responses, shares, sweeping
 from shared.store.attempts import Journal
 from shared.store.engine import Connection, Database
 from tests.stored_turns import (
     NOW,
     OWNER,
+    SHARE,
     body_of,
     change,
     claim,
@@ -24,6 +25,7 @@ from tests.stored_turns import (
     create,
     everything,
     expire,
+    new_turn,
     row,
     said,
 )
@@ -75,8 +77,8 @@ def sweep(connection: Connection, _turn: Turn) -> bool:
         *sweeping.restartable(connection, older_than_seconds=0, limit=9),
         *sweeping.lost(connection, limit=9),
         *sweeping.adopt_dead_enders(connection, lease_seconds=LEASE, limit=100),
-        *sweeping.release_orphans(connection),
-        *attempts.release_waiting(connection, "resp_parent"),
+        *sweeping.release(connection, owner_share=SHARE),
+        *shares.pass_on(connection, new_turn(id="resp_parent"), SHARE),
     ]
     return bool(found)
 

@@ -12,7 +12,7 @@ from shared.store import responses, sweeping
 from shared.store.database_clock import database_now
 from shared.store.engine import Connection, Database
 from shared.store.tables import RESPONSE
-from tests.stored_turns import answered, change, claimed, create, expire, row
+from tests.stored_turns import SHARE, answered, change, claimed, create, expire, row
 
 SWEEPERS = 6
 
@@ -25,6 +25,10 @@ def restartable(connection: Connection) -> list[Turn]:
     return sweeping.restartable(connection, older_than_seconds=10, limit=100)
 
 
+def release(connection: Connection) -> list[Turn]:
+    return sweeping.release(connection, owner_share=SHARE)
+
+
 def found(database: Database, look: Callable[[Connection], list[Turn]]) -> set[str]:
     with database.write() as connection:
         return {turn.id for turn in look(connection)}
@@ -35,16 +39,16 @@ def sent(database: Database, turn: Turn, seconds_ago: float) -> None:
 
 
 def test_a_message_counts_as_lost_only_after_a_while_and_is_sent_once(database: Database) -> None:
-    """Q1: a turn that waits for its parent has no message to lose."""
+    """Q1: a turn that waits for its parent, or for room in its owner's share, has no message to lose."""
     old, fresh, running = create(database), create(database), claimed(database)
     waiting = create(database, previous_response_id=running.id)
-    never = create(database)
+    held_back = create(database)
     for turn in (old, running, waiting):
         sent(database, turn, 11)
-    change(database, never.id, dispatched_at=None)
+    change(database, held_back.id, dispatched_at=None)
     with database.read() as connection:
-        assert sweeping.count_queued(connection) == 3
-    assert found(database, silent) == {old.id, never.id}
+        assert sweeping.count_queued(connection) == 2
+    assert found(database, silent) == {old.id}
     assert found(database, silent) == set()
     assert row(database, fresh.id)["status"] == "queued"
 
@@ -96,7 +100,7 @@ def test_sweepers_that_look_at_the_same_moment_send_a_turn_once(postgres_databas
         ({"observed": True, "output_started": True}, lambda c: sweeping.lost(c, limit=9)),
         ({"attempt": 2, "ending": "cancelled"}, lambda c: sweeping.adopt_dead_enders(c, lease_seconds=30, limit=100)),
         ({}, lambda c: sweeping.over_age(c, queued_seconds=1, running_seconds=1, limit=9)),
-        ({"waits_for": "gone"}, sweeping.release_orphans),
+        ({"status": "queued", "dispatched_at": None, "waits_for": "gone"}, release),
     ],
     ids=["restartable", "lost", "dead ender", "over age", "orphan"],
 )
@@ -107,7 +111,7 @@ def test_a_turn_that_somebody_holds_keeps_no_other_waiting(
     database = Database(postgres_database_url)
     held, free = claimed(database).id, claimed(database).id
     for response_id in (held, free):
-        change(database, response_id, started_at=1.0, dispatched_at=1.0, lease_until=1.0, **state)
+        change(database, response_id, **{"started_at": 1.0, "dispatched_at": 1.0, "lease_until": 1.0} | state)
     with ThreadPoolExecutor(1) as pool, database.write() as connection:
         connection.execute(select(RESPONSE.c.id).where(RESPONSE.c.id == held).with_for_update())
         assert pool.submit(found, database, look).result(30) == {free}
@@ -131,7 +135,7 @@ def test_a_turn_whose_predecessor_no_longer_runs_is_let_go(database: Database, s
     parent = claimed(database)
     child = create(database, previous_response_id=parent.id)
     change(database, parent.id, status=status)
-    released = found(database, sweeping.release_orphans)
+    released = found(database, release)
     assert released == (set() if status in ACTIVE else {child.id})
     assert (row(database, child.id)["waits_for"] is None) == bool(released)
 
@@ -142,7 +146,7 @@ def test_a_turn_whose_predecessor_is_gone_is_let_go(database: Database) -> None:
     change(database, parent.id, status="failed")
     with database.write() as connection:
         assert responses.remove(connection, parent.owner, parent.id)
-    assert found(database, sweeping.release_orphans) == {child.id}
+    assert found(database, release) == {child.id}
 
 
 def test_old_responses_are_purged_from_the_ends_of_their_chains(database: Database) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
-from shared.store import attempts, creation, items
+from shared.store import attempts, creation, items, shares
 from shared.store.engine import Database
 from tests.stored_turns import (
     NOW,
     OWNER,
+    SHARE,
     answered,
     body_of,
     change,
@@ -38,7 +39,7 @@ def end_queued(database: Database, turn: Turn) -> bool:
     with database.write() as connection:
         done = attempts.end_queued(connection, turn, body_of(turn, (), outcome), outcome, None)
         if done:
-            attempts.release_waiting(connection, turn.id)
+            shares.pass_on(connection, turn, SHARE)
     return done
 
 
@@ -75,7 +76,7 @@ def test_the_end_releases_its_own_children_and_nobody_elses(database: Database) 
     before = [dict(row(database, turn.id)) for turn in (grandchild, *strangers)]
     with database.write() as connection:
         attempts.finish(connection, (parent.id, 1), parent, body_of(parent), completed(), None)
-        released = attempts.release_waiting(connection, parent.id)
+        released = shares.pass_on(connection, parent, SHARE)
     assert sorted(turn.id for turn in released) == sorted(turn.id for turn in children)
     assert all(row(database, child.id)["waits_for"] is None for child in children)
     assert all(row(database, child.id)["dispatched_at"] is not None for child in children)
@@ -103,7 +104,7 @@ def test_a_turn_that_ended_while_it_waited_is_not_released_later(database: Datab
     ended = dict(row(database, child.id))
     with database.write() as connection:
         attempts.finish(connection, (parent.id, 1), parent, body_of(parent), completed(), None)
-        assert attempts.release_waiting(connection, parent.id) == []
+        assert shares.pass_on(connection, parent, SHARE) == []
     assert dict(row(database, child.id)) == ended
 
 
@@ -115,7 +116,7 @@ def test_an_end_that_is_rolled_back_releases_nobody(database: Database) -> None:
         stack.enter_context(pytest.raises(ZeroDivisionError))
         connection = stack.enter_context(database.write())
         attempts.finish(connection, (parent.id, 1), parent, body_of(parent), completed(), None)
-        attempts.release_waiting(connection, parent.id)
+        shares.pass_on(connection, parent, SHARE)
         raise ZeroDivisionError
     assert everything(database) == before
 
@@ -141,7 +142,7 @@ def _race_once(database: Database, pool: ThreadPoolExecutor) -> None:
         start.wait(10)
         with database.write() as connection:
             assert attempts.finish(connection, (parent.id, 1), parent, body_of(parent), completed(), None)
-            return {turn.id for turn in attempts.release_waiting(connection, parent.id)}
+            return {turn.id for turn in shares.pass_on(connection, parent, SHARE)}
 
     created: list[Future[bool]] = [pool.submit(create_child, child) for child in children]
     released = pool.submit(end_parent).result(30)
@@ -209,7 +210,7 @@ def test_a_parent_that_is_ending_holds_up_its_child_which_then_does_not_wait(pos
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
             assert attempts.finish(connection, (parent.id, 1), parent, body_of(parent), completed(), None)
-            assert attempts.release_waiting(connection, parent.id) == []
+            assert shares.pass_on(connection, parent, SHARE) == []
             creating = pool.submit(create_child)
             _until_somebody_waits_for_a_lock(database)
             assert not creating.done()

@@ -13,6 +13,7 @@ from shared.turns.ending import TurnEnder
 from shared.turns.sweeper import Sweeper
 from tests.integration.turns.sweepers import LEASE_SECONDS, Broker, NewSweeper
 from tests.scripted_upstream import ScriptedUpstream
+from tests.stored_turns import SHARE
 from workers.runtime import WorkerRuntime
 
 
@@ -49,7 +50,8 @@ def broker() -> Broker:
 def new_sweeper(database: Database, broker: Broker, redis_url: str, key_prefix: str) -> Iterator[NewSweeper]:
     """Makes sweepers; unless given other settings, they sweep when they are told to."""
     client = connect(redis_url)
-    ender = TurnEnder(database, LogFreezer(client, Keys(key_prefix), 60), broker, LEASE_SECONDS)  # type: ignore[arg-type]
+    freezer = LogFreezer(client, Keys(key_prefix), 60)
+    ender = TurnEnder(database, freezer, broker, lease_seconds=LEASE_SECONDS, owner_share=SHARE)  # type: ignore[arg-type]
     made: list[Sweeper] = []
 
     def make(**given: float) -> Sweeper:

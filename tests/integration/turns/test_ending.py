@@ -27,7 +27,7 @@ from shared.turns import ending
 from shared.turns.ending import TurnEnder
 from shared.wire.response import LOST_NUMBER, Event, ResponseBody
 from tests.services import Postgres
-from tests.stored_turns import OWNER, body_of, claim, claimed, completed, create, expire, frames_of, row
+from tests.stored_turns import OWNER, SHARE, body_of, claim, claimed, completed, create, expire, frames_of, row
 
 ROUNDS = 12
 ERROR = {"code": "server_error", "message": "The worker running this turn was lost."}
@@ -53,7 +53,7 @@ class Stage:
         self._url = url
         self.redis: Redis = connect(url)
         freezer = LogFreezer(self.redis, self.keys, 60)
-        self.ender = TurnEnder(database, freezer, self.dispatched, 30)  # type: ignore[arg-type]
+        self.ender = TurnEnder(database, freezer, self.dispatched, lease_seconds=30, owner_share=SHARE)  # type: ignore[arg-type]
 
     def append(self, turn: Turn, frames: list[bytes], first: int = 0) -> int:
         """What the worker's publisher does."""

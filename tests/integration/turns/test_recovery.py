@@ -24,7 +24,7 @@ def lose_message(database: Database) -> str:
 def wait_for_nobody(database: Database) -> str:
     ended = claimed(database)
     waiting = create(database, created_at=int(clock.now()))
-    change(database, waiting.id, waits_for=ended.id)
+    change(database, waiting.id, waits_for=ended.id, dispatched_at=None)
     change(database, ended.id, status=Status.FAILED, ended_at=database_now(), lease_until=None)
     return waiting.id
 
