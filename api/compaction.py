@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api import turn_creation
 from api.caller import while_connected
-from api.dependencies import Asking, Runtime
+from api.dependencies import Admitted, Runtime
 from api.request_body import read_as
 from api.runtime import ApiRuntime
 from api.turn_creation import Creation
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/responses")
 
 
 @router.post("/compact")
-async def compact(request: Request, runtime: Runtime, caller: Asking) -> Response:
+async def compact(request: Request, runtime: Runtime, caller: Admitted) -> Response:
     """Have the model summarize the input, with all that it goes on from; nothing is stored."""
     body = await read_as(CompactConversation, request, runtime.settings.max_body_bytes)
     runtime.summaries.refuse_unsealed()

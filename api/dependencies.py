@@ -21,6 +21,13 @@ async def _caller(request: HTTPConnection) -> Caller:
     return await auth.caller_of(request)
 
 
+async def _admitted(request: HTTPConnection) -> Caller:
+    caller = await auth.caller_of(request)
+    runtime: ApiRuntime = request.app.state.runtime
+    await runtime.request_rate.admit(caller.owner)
+    return caller
+
+
 async def _owner(caller: Annotated[Caller, Depends(_caller)]) -> str:
     return caller.owner
 
@@ -38,6 +45,8 @@ async def _included(
 
 Runtime = Annotated[ApiRuntime, Depends(_runtime)]
 Asking = Annotated[Caller, Depends(_caller)]
+Admitted = Annotated[Caller, Depends(_admitted)]
+"""The same, for what makes a model work: counted, and refused when it is too much."""
 Owner = Annotated[str, Depends(_owner)]
 AdminOnly = Depends(_admin)
 INCLUDE = Depends(_included)

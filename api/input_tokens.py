@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api import turn_creation
 from api.caller import while_connected
-from api.dependencies import Asking, Runtime
+from api.dependencies import Admitted, Runtime
 from api.request_body import read_as
 from shared.wire.requests import CountInputTokens
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/responses")
 
 
 @router.post("/input_tokens")
-async def count(request: Request, runtime: Runtime, caller: Asking) -> Response:
+async def count(request: Request, runtime: Runtime, caller: Admitted) -> Response:
     """Count the input of a turn, with all that it goes on from; nothing is stored."""
     body = await read_as(CountInputTokens, request, runtime.settings.max_body_bytes)
     creation = turn_creation.prepare(runtime, caller, body)

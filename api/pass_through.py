@@ -6,7 +6,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.caller import while_connected
-from api.dependencies import Asking, Runtime
+from api.dependencies import Admitted, Runtime
 from api.request_body import read_as
 from api.runtime import ApiRuntime
 from api.sse import EventStreamResponse
@@ -19,13 +19,13 @@ router = APIRouter(prefix="/v1")
 
 
 @router.post("/chat/completions")
-async def chat_completions(request: Request, runtime: Runtime, caller: Asking) -> Response:
+async def chat_completions(request: Request, runtime: Runtime, caller: Admitted) -> Response:
     """Have the model's server answer a chat, streamed or whole; it is not stored."""
     return await _forward(request, runtime, caller, "chat/completions")
 
 
 @router.post("/embeddings")
-async def embeddings(request: Request, runtime: Runtime, caller: Asking) -> Response:
+async def embeddings(request: Request, runtime: Runtime, caller: Admitted) -> Response:
     """Have the model's server embed texts."""
     return await _forward(request, runtime, caller, "embeddings")
 

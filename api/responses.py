@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import foreground, response_stream, turn_creation
-from api.dependencies import INCLUDE, Asking, Owner, Runtime
+from api.dependencies import INCLUDE, Admitted, Owner, Runtime
 from api.idempotency import key_of
 from api.listing import Labels, PageQuery, listed
 from api.request_body import read_as
@@ -35,7 +35,7 @@ _CANCELLING = {
 
 
 @router.post("")
-async def create(request: Request, runtime: Runtime, caller: Asking) -> Response:
+async def create(request: Request, runtime: Runtime, caller: Admitted) -> Response:
     """Store a turn and have it run: answered at once (`background`), as a stream, or at its end."""
     body = await read_as(CreateResponse, request, runtime.settings.max_body_bytes)
     creation = turn_creation.prepare(runtime, caller, body, key_of(request, body))

@@ -37,6 +37,7 @@ from shared.stream.event_feed import EventFeed
 from shared.stream.event_log import EventLog
 from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
+from shared.stream.request_rate import RequestRate
 from shared.summaries import Summaries
 from shared.turns.ending import TurnEnder
 from shared.turns.sweeper import Sweeper
@@ -79,6 +80,7 @@ class ApiRuntime:
         self.upstreams = Upstreams(settings)
         self.watch = RowWatch(self._look)
         self.held = HeldTurns(self._keep)
+        self.request_rate = RequestRate(self.redis, keys, settings.requests_per_minute_per_owner)
         self.limits = Limits(settings.queued_turns, settings.queued_turns_per_owner, settings.owner_share)
         self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
         self.event_tokens = EventTokens.of(settings)

@@ -115,6 +115,7 @@ class Connection:
         body, generate = websocket_messages.create(message)
         # Asked anew each time: a key that was revoked is worthless on an open connection too.
         caller = await caller_of(self._socket)
+        await self._runtime.request_rate.admit(caller.owner)
         creation = turn_creation.prepare(
             self._runtime,
             caller,

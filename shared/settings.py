@@ -97,6 +97,12 @@ class Settings(BaseSettings):
         50_000, description="Turns that may be queued, in all; more are answered 429 with Retry-After."
     )
     queued_turns_per_owner: Count = Field(10_000, description="The same for one owner.")
+    requests_per_minute_per_owner: int = Field(
+        0,
+        ge=0,
+        description="Requests to a model, turns among them, that an owner may make in a minute; "
+        "more are answered 429 with Retry-After. 0: any number.",
+    )
     streams_per_process: Count = Field(
         5000, description="Streams one API process holds open; more are answered 429 with Retry-After."
     )

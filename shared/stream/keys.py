@@ -7,8 +7,10 @@
 | PREFIX:live:RESPONSE       | channel | `Live` messages: the same frames, as they are appended                       |
 | PREFIX:cancel              | channel | ids of responses that were ended from outside, for the workers               |
 | PREFIX:ends:PROCESS        | channel | ends of the turns whose callers wait at this API process, as `name` + `Live` |
+| PREFIX:requests:OWNER      | string  | the owner's requests in this minute, which began with the first              |
 
-Keys live for `TURNSTONE_STREAM_LOG_SECONDS` after their last append. The broker's keys are Celery's own.
+That lives for its minute; the others for `TURNSTONE_STREAM_LOG_SECONDS` after their last append. The broker's keys are
+Celery's own.
 """
 
 from dataclasses import dataclass
@@ -31,6 +33,10 @@ class Keys:
     def live(self, response_id: str) -> str:
         """The channel of a turn's live events."""
         return f"{self.prefix}:live:{response_id}"
+
+    def requests(self, owner: str) -> str:
+        """The count of an owner's requests."""
+        return f"{self.prefix}:requests:{owner}"
 
     @property
     def cancel(self) -> str:

@@ -47,6 +47,13 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 1
 """
 
+# KEYS count · ARGV milliseconds to live from the first. Counts one more; returns the count and the milliseconds left.
+COUNT = """
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return {count, redis.call('PTTL', KEYS[1])}
+"""
+
 # KEYS fence, log · ARGV attempt, seconds to live. No lower attempt appends from here on; returns the log's frames.
 FREEZE = """
 if tonumber(redis.call('GET', KEYS[1]) or '0') < tonumber(ARGV[1]) then

@@ -1,5 +1,6 @@
 """Q6: one owner's many turns delay nobody else's; a full queue refuses before it accepts, and the SDK comes again."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,8 @@ SLOTS = 4
 SHARE = SLOTS // 2
 MANY = 150
 MOST_QUEUED = 160
+MOST_A_MINUTE = 200
+COUNTED = ("/responses", "/responses/compact", "/responses/input_tokens", "/chat/completions", "/embeddings")
 BODY = {"model": "m", "background": True}
 
 
@@ -25,7 +28,11 @@ def busy(new_stack: Callable[..., Stack], tmp_path_factory: pytest.TempPathFacto
     """A server of few slots and a short queue."""
     file: Path = tmp_path_factory.mktemp("bootstrap") / "first.key"
     settings = {"BOOTSTRAP_KEY_FILE": file, "SECRET_KEY": "s" * 32}
-    limits = {"WORKER_CONCURRENCY": SLOTS, "QUEUED_TURNS_PER_OWNER": MOST_QUEUED}
+    limits = {
+        "WORKER_CONCURRENCY": SLOTS,
+        "QUEUED_TURNS_PER_OWNER": MOST_QUEUED,
+        "REQUESTS_PER_MINUTE_PER_OWNER": MOST_A_MINUTE,
+    }
     with new_stack(settings=settings | limits) as stack:
         yield Closed(stack, file.read_text())
 
@@ -62,7 +69,7 @@ def test_a_full_queue_refuses_and_the_official_sdk_comes_again(
             upstream.open(topic)
 
     key = busy.keys("create", "--owner", "full")
-    with busy.client(key) as plain, busy.client(busy.operator) as operator:
+    with busy.client(key) as plain:
         for _ in range(SHARE):
             plain.post("/responses", json=BODY | {"input": topic})
         upstream.wait_for_calls(SHARE, topic)
@@ -76,5 +83,27 @@ def test_a_full_queue_refuses_and_the_official_sdk_comes_again(
         assert refused.status_code == 429
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert refused.json()["error"]["code"] == "rate_limit_exceeded"
-        counted = 'turnstone_refusals_total{reason="queued_turns_per_owner"}'
-        assert counted in operator.get(busy.stack.url().removesuffix("/v1") + "/metrics").text
+    assert _refusals(busy, "queued_turns_per_owner") == 1
+
+
+def test_too_many_requests_in_a_minute_are_refused_on_every_process(busy: Closed) -> None:
+    """What makes no model work is not counted; the minute is over when `Retry-After` says so."""
+    key = busy.keys("create", "--owner", "hasty")
+    with busy.client(key) as here, busy.client(key, api=1) as there:
+        for number in range(MOST_A_MINUTE):
+            client = here if number % 2 else there
+            assert client.post("/responses", json={"model": 5}).status_code == 400
+        for client in (here, there):
+            for path in COUNTED:
+                refused = client.post(path, json=BODY)
+                assert refused.status_code == 429
+                assert 1 <= int(refused.headers["retry-after"]) <= 60
+            assert client.get("/responses").status_code == 200
+    assert [_refusals(busy, "requests_per_minute", api) for api in (0, 1)] == [len(COUNTED)] * 2
+
+
+def _refusals(busy: Closed, reason: str, api: int = 0) -> float:
+    with busy.client(busy.operator) as operator:
+        figures = operator.get(busy.stack.url(api).removesuffix("/v1") + "/metrics").text
+    (figure,) = re.findall(rf'^turnstone_refusals_total{{reason="{reason}"}} (.+)$', figures, re.MULTILINE)
+    return float(figure)
