@@ -138,6 +138,8 @@ class PassedOn(Strict):
 class CreateResponse(Strict):
     """A turn as the caller asks for it. Limits are those of the published API; `null` means unset."""
 
+    model_config = ConfigDict(json_schema_extra={"required": ["model"]})  # the rules say so, in their own words
+
     model: ModelName | None = None
     input: Annotated[str, StringConstraints(max_length=10_485_760)] | list[Any] | None = None
     instructions: Annotated[str, StringConstraints(max_length=10_485_760)] | None = None

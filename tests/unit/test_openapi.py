@@ -40,6 +40,9 @@ REQUESTS_REFUSED = {
     "<input_image>.image_url: null is not allowed",
     "<input_file>.file_data: may be missing",
     "<input_file>.file_data: null is not allowed",
+    # A turn without a model is nobody's.
+    "CreateResponse.model: may be missing",
+    "CountInputTokens.model: may be missing",
     # An output without its call cannot be told to a model.
     "input[]<function_call_output>.call_id: may be missing",
     "input[]<function_call_output>.call_id: null is not allowed",
