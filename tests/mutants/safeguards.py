@@ -9,10 +9,23 @@ from tests.mutants.requests import REQUESTS
 from tests.mutants.routes import ROUTES
 from tests.mutants.safeguard import Safeguard
 from tests.mutants.shares import SHARES
+from tests.mutants.upstreams import UPSTREAMS
 from tests.mutants.websockets import WEBSOCKETS
 from tests.mutants.workers import WORKERS
 
-SAFEGUARDS = (*FENCES, *ORDER, *RECOVERY, *SHARES, *LOGS, *READERS, *WORKERS, *REQUESTS, *WEBSOCKETS, *ROUTES)
+SAFEGUARDS = (
+    *FENCES,
+    *ORDER,
+    *RECOVERY,
+    *SHARES,
+    *LOGS,
+    *READERS,
+    *WORKERS,
+    *REQUESTS,
+    *WEBSOCKETS,
+    *ROUTES,
+    *UPSTREAMS,
+)
 
 GUARANTEES = {
     "G1": "an accepted turn reaches an end",
