@@ -18,6 +18,7 @@ from api import (
     openapi,
     pass_through,
     responses,
+    webhook_endpoints,
     websocket,
     websocket_protocol,
 )
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(events.router)
     app.include_router(conversations.router)
     app.include_router(conversation_items.router)
+    app.include_router(webhook_endpoints.router)
     app.include_router(pass_through.router)
     app.include_router(health.router)
     openapi.install(app)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from shared.wire import answers, requests
+from shared.wire import answers, requests, webhooks
 from shared.wire.response import Event
 
 Shape = type[BaseModel]
@@ -87,6 +87,21 @@ OPERATIONS = {
     "GET /v1/conversations/{conversation_id}/items": Operation(answers.ItemPage),
     "GET /v1/conversations/{conversation_id}/items/{item_id}": Operation(answers.ListedItem),
     "DELETE /v1/conversations/{conversation_id}/items/{item_id}": Operation(answers.Conversation),
+    "POST /v1/webhook_endpoints": Operation(webhooks.WebhookEndpointWithSecret, webhooks.CreateWebhookEndpoint),
+    "GET /v1/webhook_endpoints": Operation(webhooks.WebhookEndpointPage),
+    "GET /v1/webhook_endpoints/{webhook_endpoint_id}": Operation(webhooks.WebhookEndpoint),
+    "POST /v1/webhook_endpoints/{webhook_endpoint_id}": Operation(
+        webhooks.WebhookEndpoint, webhooks.UpdateWebhookEndpoint
+    ),
+    "DELETE /v1/webhook_endpoints/{webhook_endpoint_id}": Operation(webhooks.DeletedWebhookEndpoint),
+    "POST /v1/webhook_endpoints/{webhook_endpoint_id}/rotate_secret": Operation(
+        webhooks.WebhookEndpointWithSecret, webhooks.RotateWebhookSecret, body_required=False
+    ),
+    "POST /v1/webhook_endpoints/{webhook_endpoint_id}/test": Operation(
+        webhooks.WebhookTestResult, webhooks.TestWebhookEndpoint
+    ),
+    "GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries": Operation(webhooks.WebhookDeliveryList),
+    "GET /v1/webhook_event_types": Operation(webhooks.WebhookEventTypeList),
     "GET /v1/models": Operation(answers.ModelList, errors=(502,)),
     "GET /v1/models/{model}": Operation(answers.Model, errors=(502,)),
     "POST /v1/chat/completions": Operation(

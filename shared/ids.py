@@ -76,6 +76,16 @@ def new_api_key() -> str:
     return f"sk-ts-{secrets.token_hex(6)}-{secrets.token_urlsafe(32)}"
 
 
+def new_webhook_endpoint_id() -> str:
+    """A webhook endpoint's id nobody can guess."""
+    return "we_" + secrets.token_hex(24)
+
+
+def new_signing_key() -> bytes:
+    """32 bytes to sign webhooks with."""
+    return secrets.token_bytes(32)
+
+
 def new_process_name() -> str:
     """A name for this process that no other has, not even one with its pid on this host later."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -17,6 +17,8 @@ RECOVERIES = Counter(
 
 REFUSALS = Counter("turnstone_refusals", "Requests refused because a limit of this server was reached.", ["reason"])
 
+WEBHOOKS = Counter("turnstone_webhooks", "Webhooks, by what came of each time they were sent.", ["outcome"])
+
 
 def exposition() -> bytes:
     """The figures of this process, or of all processes that share `PROMETHEUS_MULTIPROC_DIR`."""

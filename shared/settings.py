@@ -124,6 +124,10 @@ class Settings(BaseSettings):
         "",
         description="Networks in CIDR form, separated by commas, that URLs of clients may lead to although not public.",
     )
+    webhook_seconds: Seconds = Field(10, description="Longest wait for the answer of a webhook's receiver.")
+    webhook_retry_seconds: Seconds = Field(
+        30, description="Pause before a webhook that was not taken is sent again; doubled each time, up to 6 h."
+    )
 
     max_body_bytes: Count = Field(32 * 1024 * 1024, description="Largest request body; more answers 413.")
     websocket_seconds: Seconds = Field(

@@ -26,6 +26,13 @@ from openai.types.responses import (
 )
 from openai.types.responses.responses_server_event import ResponseFunctionCallArgumentsWsDone
 from openai.types.shared import ErrorObject
+from openai.types.webhooks import (
+    DeletedWebhookEndpoint,
+    WebhookEndpoint,
+    WebhookEndpointTestResult,
+    WebhookEndpointWithSecret,
+    WebhookEventTypeList,
+)
 from pydantic import TypeAdapter, ValidationError
 
 from tests.unit.core.response_shape import MAY_BE_NULL, NEVER_NULL
@@ -66,6 +73,23 @@ class EventsToken(BaseModel):
     expires_at: int
 
 
+class Delivery(BaseModel):
+    id: str
+    object: Literal["webhook_endpoint.delivery"]
+    event_type: str
+    response_id: str
+    created_at: int
+    attempts: int
+    status: Literal["pending", "delivered", "given_up"]
+    last_answer: str | None
+    next_attempt_at: int | None
+
+
+class Deliveries(BaseModel):
+    object: Literal["list"]
+    data: list[Delivery]
+
+
 class Refusal(BaseModel):
     error: ErrorObject
 
@@ -89,10 +113,21 @@ BODIES: dict[str, Any] = {
     "GET /conversations/ID/items": Page[ConversationItem],
     "GET /conversations/ID/items/ID": ConversationItem,
     "DELETE /conversations/ID/items/ID": Conversation,
+    "POST /webhook_endpoints": WebhookEndpointWithSecret,
+    "GET /webhook_endpoints": Page[WebhookEndpoint],
+    "GET /webhook_endpoints/ID": WebhookEndpoint,
+    "POST /webhook_endpoints/ID": WebhookEndpoint,
+    "DELETE /webhook_endpoints/ID": DeletedWebhookEndpoint,
+    "POST /webhook_endpoints/ID/rotate_secret": WebhookEndpointWithSecret,
+    "POST /webhook_endpoints/ID/test": WebhookEndpointTestResult,
+    "GET /webhook_endpoints/ID/deliveries": Deliveries,
+    "GET /webhook_event_types": WebhookEventTypeList,
     "GET /models": Models,
     "GET /models/ID": Model,
 }
-_ID = re.compile(r"(?<=responses/)[^/]+|(?<=conversations/)[^/]+|(?<=items/)[^/]+|(?<=models/).+")
+_ID = re.compile(
+    r"(?<=responses/)[^/]+|(?<=conversations/)[^/]+|(?<=items/)[^/]+|(?<=webhook_endpoints/)[^/]+|(?<=models/).+"
+)
 
 GIVEN_BACK = (Page[ResponseItem], Page[ConversationItem], ConversationItem)
 """Items as their clients gave them, fields of their own included."""
@@ -103,6 +138,8 @@ ALWAYS: dict[type[BaseModel], set[str]] = {Response: NEVER_NULL | MAY_BE_NULL, E
 BESIDE: dict[type[BaseModel], set[str]] = {
     Response: {"store", "presence_penalty", "frequency_penalty", "turnstone"},
     ResponseCompactionItem: {"status"},
+    WebhookEndpoint: {"turnstone"},
+    WebhookEndpointWithSecret: {"turnstone"},
     ResponseCustomToolCall: {"status"},
     ResponseFunctionCallArgumentsDoneEvent: {"name"},
     ResponseFunctionCallArgumentsWsDone: {"name"},

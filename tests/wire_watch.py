@@ -13,7 +13,7 @@ from websockets.sync.connection import Connection
 
 from tests.wire_types import body_faults, event_faults, message_faults
 
-_ROUTES = ("/v1/responses", "/v1/conversations", "/v1/models")
+_ROUTES = ("/v1/responses", "/v1/conversations", "/v1/models", "/v1/webhook_")
 
 
 class Reading:

@@ -28,6 +28,7 @@ from shared.upstream.registry import Upstreams
 from workers.attempt import Attempt
 from workers.cancel_listener import listen_for_cancels
 from workers.publisher import Publisher
+from workers.webhooks import WebhookSender
 
 # SQL in mid-turn (output start, heals) is rare; a few threads keep it off the event loop.
 _SQL_THREADS = 4
@@ -59,6 +60,7 @@ class WorkerRuntime:
         self.leases = LeaseKeeper(self.database, settings.lease_seconds)
         self.sealed_reasoning = SealedReasoning(settings)
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
+        self._webhooks = WebhookSender(self.database, settings)
         self._running: dict[str, Attempt] = {}
         self._spawned: set[Future[None]] = set()
         self._sql = ThreadPoolExecutor(_SQL_THREADS, thread_name_prefix="sql")
@@ -128,6 +130,7 @@ class WorkerRuntime:
     def close(self) -> None:
         """Stop the parts; turns must have ended, or been given up, before."""
         self._sweeper.close()
+        self._webhooks.close()
         self.leases.close()
         self.settle()
         self.call(self._stop())

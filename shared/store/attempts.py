@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Update
 from shared.core.turn import Ending, Outcome, Turn
 from shared.core.turn_status import Status, sources
 from shared.store import attempt_statements as statements
+from shared.store import webhook_outbox
 from shared.store.conversation_items import append_turn
 from shared.store.conversations import lock
 from shared.store.items import insert_items
@@ -121,6 +122,8 @@ def _end(
     if journal is not None:
         frames = {"response_id": turn.id, "work": journal.work, "lost": journal.lost, "frames": journal.frames}
         connection.execute(statements.INSERT_JOURNAL, frames)
+    if turn.background:
+        webhook_outbox.add(connection, turn, outcome.status)
     return True
 
 

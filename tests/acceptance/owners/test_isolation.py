@@ -32,6 +32,9 @@ MESSAGE = {"type": "message", "role": "user", "content": "hello"}
 BODIES: dict[str, Any] = {
     "POST /v1/conversations/{conversation_id}": {"metadata": {"a": "b"}},
     "POST /v1/conversations/{conversation_id}/items": {"items": [MESSAGE]},
+    "POST /v1/webhook_endpoints/{webhook_endpoint_id}": {"name": "stolen", "url": "https://example.com/bert"},
+    "POST /v1/webhook_endpoints/{webhook_endpoint_id}/rotate_secret": {},
+    "POST /v1/webhook_endpoints/{webhook_endpoint_id}/test": {"event_type": "response.completed"},
 }
 NO_ID_OF_OURS = {"GET /v1/models/{model}", "GET /metrics"}
 
@@ -44,12 +47,17 @@ class Things:
     conversation_id: str
     item_id: str
     input_id: str
+    webhook_endpoint_id: str
 
 
 @pytest.fixture(scope="module")
 def unknown() -> Things:
     return Things(
-        ids.new_response_id(), ids.new_conversation_id(), ids.new_item_id("message"), ids.new_item_id("message")
+        ids.new_response_id(),
+        ids.new_conversation_id(),
+        ids.new_item_id("message"),
+        ids.new_item_id("message"),
+        ids.new_webhook_endpoint_id(),
     )
 
 
@@ -61,7 +69,9 @@ def things_of(client: httpx2.Client, text: str) -> Things:
     with RawStream.post(str(client.base_url).rstrip("/"), "/responses", body, dict(client.headers)) as stream:
         response = list(stream.events())[-1]["response"]["id"]
     (own,) = client.get(f"/responses/{response}/input_items").json()["data"]
-    return Things(response, made, item["id"], own["id"])
+    hook = {"name": text, "url": "https://example.com/hook", "event_types": ["response.cancelled"]}
+    endpoint = client.post("/webhook_endpoints", json=hook).json()
+    return Things(response, made, item["id"], own["id"], endpoint["id"])
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +90,7 @@ def told(client: httpx2.Client, things: Things, method: str, path: str, **more: 
     answered = client.request(method, path, **more)
     headers = {k: v for k, v in answered.headers.items() if k not in ("date", "x-request-id", "content-length")}
     text = answered.text
-    for name in ("response_id", "conversation_id", "item_id", "input_id"):
+    for name in Things.__slots__:
         text = text.replace(getattr(things, name), f"<{name}>")
     return answered.status_code, headers, text
 
@@ -156,6 +166,7 @@ def test_a_foreign_id_in_a_turn_is_an_unknown_one(
         ("/responses", lambda t: {"after": t.response_id}),
         ("/responses", lambda t: {"conversation": t.conversation_id}),
         ("/conversations", lambda t: {"after": t.conversation_id}),
+        ("/webhook_endpoints", lambda t: {"after": t.webhook_endpoint_id}),
         ("/responses/{own.response_id}/input_items", lambda t: {"after": t.input_id}),
         ("/conversations/{own.conversation_id}/items", lambda t: {"after": t.item_id}),
         ("/responses/{its.response_id}", lambda _: {"stream": "true"}),
@@ -188,6 +199,7 @@ def test_listings_show_ones_own_alone(bert: httpx2.Client, annas: Things, berts:
     for path, own, foreign in (
         ("/responses", berts.response_id, annas.response_id),
         ("/conversations", berts.conversation_id, annas.conversation_id),
+        ("/webhook_endpoints", berts.webhook_endpoint_id, annas.webhook_endpoint_id),
     ):
         listed = [one["id"] for one in bert.get(path, params={"metadata[topic]": said}).json()["data"]]
         assert listed == [own], foreign
@@ -226,6 +238,7 @@ def test_deleting_in_vain_has_deleted_nothing(anna: httpx2.Client, bert: httpx2.
         f"/responses/{annas.response_id}",
         f"/conversations/{annas.conversation_id}/items/{annas.item_id}",
         f"/conversations/{annas.conversation_id}",
+        f"/webhook_endpoints/{annas.webhook_endpoint_id}",
     ):
         assert bert.delete(path).status_code == 404
         assert anna.get(path).status_code == 200
