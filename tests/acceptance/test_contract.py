@@ -44,7 +44,7 @@ def test_every_answer_is_one_that_is_documented(stack: Stack, client: OpenAI) ->
         def law(name: str, one: str, other: str, query: dict[str, str], body: dict[str, Any]) -> None:
             method, path = name.split()
             asked = path.replace("{item_id}", other)
-            for place in ("{response_id}", "{conversation_id}", "{model}"):
+            for place in ("{response_id}", "{conversation_id}", "{model}", "{webhook_endpoint_id}"):
                 asked = asked.replace(place, one)
             content = json.dumps(body | {"background": True, "stream": False}) if OPERATIONS[name].body else None
             check(name, http.request(method, asked, params=query, content=content))
