@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from shared import clock
-from shared.core import compaction, sse_frame
+from shared.core import compaction, sse_frame, tool_rules
 from shared.core.context import Context
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
@@ -75,6 +75,8 @@ def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
         seal = partial(runtime.summaries.close, turn.owner)
         route = route_for(turn.request, runtime.upstreams.of(turn.request["model"]), seal)
         told = compaction.expand(told, runtime.summaries.opener(turn.owner))
+        if tool_rules.may_change_things(turn.request.get("tools", ())):
+            _begin_for_good(runtime, turn)
         return runtime.call(attempt.run(route, told, runtime.settings.turn_seconds))
     except InvalidRequest as error:
         return _failed(runtime, turn, {"code": "invalid_prompt", "message": error.message})
@@ -84,6 +86,17 @@ def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
         # The type alone: a message could repeat the prompt.
         log.error("turn_crashed", response_id=turn.id, error=type(error).__name__)
         return _failed(runtime, turn, _INTERNAL_ERROR)
+
+
+def _begin_for_good(runtime: WorkerRuntime, turn: Turn) -> None:
+    """From here on the turn cannot be begun anew: nobody could tell what the model's server has done by then."""
+
+    def remember() -> bool:
+        with runtime.database.write() as connection:
+            return attempts.may_change_things(connection, (turn.id, turn.attempt))
+
+    if not outlast(remember, "side_effects_wait_for_database", turn.id):
+        raise TurnLost
 
 
 def _failed(runtime: WorkerRuntime, turn: Turn, error: dict[str, str]) -> Outcome:

@@ -1,5 +1,6 @@
 """Which of the offered tools a turn may use, and whether its choice among them can be met."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -9,6 +10,9 @@ from shared.core.input_items import invalid_field
 from shared.core.told_tools import CALLABLE, Tool, told_tools
 from shared.errors import InvalidRequest, missing_parameter, unsupported_parameter
 from shared.wire.requests import CustomTool, FunctionTool, NamespaceTool, Strict
+
+# What a model server runs itself without changing anything anywhere; `web_search_preview` and dated names included.
+_ONLY_LOOKS = ("web_search", "file_search", "tool_search")
 
 _SHAPES: dict[str, type[Strict]] = {"function": FunctionTool, "custom": CustomTool, "namespace": NamespaceTool}
 
@@ -28,6 +32,11 @@ class TakenTools:
     usable: list[Tool] = field(default_factory=list)
     objects: list[RequestObject] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+
+
+def may_change_things(tools: Sequence[Tool]) -> bool:
+    """Whether the model server itself may do something with one of them that must not be done twice."""
+    return any(tool["type"] not in _SHAPES and not tool["type"].startswith(_ONLY_LOOKS) for tool in tools)
 
 
 def take_tools(tools: list[Tool], *, reject_others: bool = False) -> TakenTools:

@@ -89,6 +89,7 @@ RENEW = (
 )
 GIVE_BACK = update(RESPONSE).where(_fenced(), _may_run_again()).values(lease_until=database_now() - 1)
 START_OUTPUT = update(RESPONSE).where(_fenced(), _not_ending()).values(output_started=True)
+SIDE_EFFECTS = update(RESPONSE).where(_fenced(), _not_ending()).values(side_effects=True)
 FINISH = _ended(and_(_fenced(), _not_ending()))
 FINISH_ENDING = _ended(and_(_fenced(), RESPONSE.c.ending == bindparam("decided")))
 END_QUEUED = _ended(_is(Status.QUEUED))

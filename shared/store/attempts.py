@@ -56,6 +56,11 @@ def start_output(connection: Connection, fence: Fence) -> bool:
     return connection.execute(statements.START_OUTPUT, _held(fence)).rowcount == 1
 
 
+def may_change_things(connection: Connection, fence: Fence) -> bool:
+    """Remember, before it begins, that this attempt must not be made twice; False when the turn was lost."""
+    return connection.execute(statements.SIDE_EFFECTS, _held(fence)).rowcount == 1
+
+
 def finish(
     connection: Connection, fence: Fence, turn: Turn, body: ResponseBody, outcome: Outcome, journal: Journal | None
 ) -> bool:

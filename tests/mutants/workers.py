@@ -95,6 +95,14 @@ WORKERS = (
         (f"{_RUNNER_TESTS}::test_a_claim_waits_for_a_database_that_is_away",),
     ),
     Safeguard(
+        "what a model server may have done is not done twice",
+        "G5",
+        _RUNNER,
+        'if tool_rules.may_change_things(turn.request.get("tools", ())):',
+        "if False:",
+        (f"{_RUNNER_TESTS}::test_a_turn_whose_model_server_may_change_things_is_begun_once",),
+    ),
+    Safeguard(
         "a finished turn waits for a database that is away",
         "G7",
         "shared/turns/outage.py",

@@ -51,6 +51,10 @@ def end_queued(connection: Connection, turn: Turn) -> bool:
     return attempts.end_queued(connection, turn, body_of(turn, (), CANCELLED), CANCELLED, None)
 
 
+def may_change_things(connection: Connection, turn: Turn) -> bool:
+    return attempts.may_change_things(connection, (turn.id, turn.attempt))
+
+
 def start_output(connection: Connection, turn: Turn) -> bool:
     return attempts.start_output(connection, (turn.id, turn.attempt))
 
@@ -88,7 +92,7 @@ def observe(connection: Connection, turn: Turn) -> bool:
     return False
 
 
-WORKERS_OWN: list[Operation] = [start_output, renew, finish]
+WORKERS_OWN: list[Operation] = [start_output, may_change_things, renew, finish]
 FROM_OUTSIDE: list[Operation] = [claim_again, take_over, take_over_lost, finish_ending, end_queued, sweep, observe]
 
 

@@ -10,13 +10,15 @@ from sqlalchemy.exc import OperationalError
 
 from shared import clock
 from shared.core import sse_frame
-from shared.core.turn import Turn
+from shared.core.context import Context
+from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.store import attempts, context, journals
-from shared.store.engine import Database
+from shared.store.engine import Connection, Database
 from shared.stream.keys import Keys
-from tests.stored_turns import create, row, said
+from tests.stored_turns import completed, create, row, said
 from workers import turn_runner
+from workers.attempt import Attempt
 from workers.runtime import WorkerRuntime
 
 WAYS = ["logged", "unlogged"]
@@ -158,3 +160,35 @@ def test_output_waits_for_a_database_that_is_away(runtime: WorkerRuntime, monkey
     to_come = find_no_database(monkeypatch, attempts, "start_output", 1)
     check_completed(runtime)
     assert to_come == []
+
+
+@pytest.mark.parametrize(("kind", "for_good"), [("mcp", True), ("code_interpreter", True), ("web_search", False)])
+def test_a_turn_whose_model_server_may_change_things_is_begun_once(
+    runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch, kind: str, for_good: bool
+) -> None:
+    """G5: remembered before the model server is asked, since a worker that dies can tell nobody afterwards."""
+    turn = create(runtime.database, [said("hello")], request={"model": "m", "tools": [{"type": kind}]})
+    remembered: list[object] = []
+
+    async def run(*_: object) -> Outcome:
+        remembered.append(row(runtime.database, turn.id)["side_effects"])
+        return completed()
+
+    monkeypatch.setattr(Attempt, "run", run)
+    assert turn_runner.run(runtime, turn.id) is not None
+    assert remembered == [for_good]
+
+
+def test_a_turn_that_was_lost_before_changes_nothing(runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G3: taken over while its history was read, it does not reach the model server."""
+    turn = create(runtime.database, [said("hello")], request={"model": "m", "tools": [{"type": "mcp"}]})
+    load = context.load
+
+    def lose_first(connection: Connection, claimed: Turn) -> Context | None:
+        with runtime.database.write() as other:
+            assert attempts.take_over(other, turn.id, "cancelled", lease_seconds=30)
+        return load(connection, claimed)
+
+    monkeypatch.setattr(context, "load", lose_first)
+    monkeypatch.setattr(Attempt, "run", None)
+    assert turn_runner.run(runtime, turn.id) is None
