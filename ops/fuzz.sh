@@ -25,5 +25,5 @@ until curl --silent --fail --output /dev/null "http://127.0.0.1:$PORT/readyz"; d
 done
 
 "$ENVIRONMENT/bin/schemathesis" run "http://127.0.0.1:$PORT/openapi.json" \
-    --phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-100}" --workers 2 --continue-on-failure \
+    --phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-100}" --continue-on-failure \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance "$@"
