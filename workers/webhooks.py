@@ -22,6 +22,7 @@ from shared.store.webhook_outbox import Delivery
 from shared.webhook_secrets import WebhookSecrets
 
 _LOOK_SECONDS = 0.5
+_OUTAGE_SECONDS = 5.0
 _FORGET_SECONDS = 3600.0
 _STOP_SECONDS = 2.0
 _AT_ONCE = 256
@@ -76,6 +77,7 @@ class WebhookSender:
                 await self._look()
             except Exception as error:  # noqa: BLE001 - the database is away: what is due stays so
                 log.warning("webhooks_wait_for_database", error=type(error).__name__)
+                await asyncio.wait([stopped], timeout=_OUTAGE_SECONDS)
             # An answer makes room for the next at its endpoint.
             await asyncio.wait([stopped, *self._sending], timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if self._sending:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Update, and_, bindparam, insert, not_, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Double, and_, bindparam, insert, not_, or_, select, true, tuple_, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.core.turn_status import ACTIVE, MAX_ATTEMPTS, Status
 from shared.store.database_clock import database_now
 from shared.store.rows import TURN_COLUMNS
 from shared.store.tables import JOURNAL, RESPONSE
+from shared.store.webhooks import any_endpoint_of
 
 
 def may_restart() -> ColumnElement[bool]:
@@ -52,9 +53,9 @@ def _taken_over(allowed: ColumnElement[bool]) -> ReturningUpdate[Any]:
     return statement.values(ending).returning(*TURN_COLUMNS)
 
 
-def _ended(allowed: ColumnElement[bool]) -> Update:
+def _ended(allowed: ColumnElement[bool]) -> ReturningUpdate[tuple[bool]]:
     statement = update(RESPONSE).where(allowed, RESPONSE.c.status.in_(bindparam("sources", expanding=True)))
-    return statement.values(
+    end = statement.values(
         status=bindparam("end"),
         ended_at=bindparam("at"),
         lease_until=None,
@@ -62,6 +63,8 @@ def _ended(allowed: ColumnElement[bool]) -> Update:
         body=bindparam("response"),
         erase_at=_from_now("keep"),
     )
+    # Whether somebody is to be told is answered along the way: most turns need no statement for it.
+    return end.returning(and_(RESPONSE.c.background, any_endpoint_of(RESPONSE.c.owner)))
 
 
 CLAIM = (

@@ -6,7 +6,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Update
+from sqlalchemy import Connection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.core.turn import Ending, Outcome, Turn
 from shared.core.turn_status import Status, sources
@@ -103,7 +104,7 @@ def take_over(
 
 def _end(
     connection: Connection,
-    statement: Update,
+    statement: ReturningUpdate[tuple[bool]],
     allowed: dict[str, object],
     turn: Turn,
     body: ResponseBody,
@@ -119,7 +120,8 @@ def _end(
         "response": to_text(body),
         "keep": None if turn.store else turn.erase_after_seconds,
     }
-    if connection.execute(statement, allowed | end).rowcount != 1:
+    told = connection.execute(statement, allowed | end).scalar()
+    if told is None:
         return False
     insert_items(connection, turn.owner, turn.id, "output", body["output"])
     if in_conversation and turn.store and outcome.status in _REMEMBERED:
@@ -127,7 +129,7 @@ def _end(
     if journal is not None:
         frames = {"response_id": turn.id, "work": journal.work, "lost": journal.lost, "frames": journal.frames}
         connection.execute(statements.INSERT_JOURNAL, frames)
-    if turn.background:
+    if told:
         webhook_outbox.add(connection, turn, outcome.status)
     return True
 

@@ -8,7 +8,7 @@ CALLER = bindparam("caller", type_=Text)
 """The owner, in statements that are built once."""
 
 
-def owned(table: Table, owner: str | BindParameter[str]) -> ColumnElement[bool]:
+def owned(table: Table, owner: str | ColumnElement[str]) -> ColumnElement[bool]:
     """Rows of this owner."""
     mine: ColumnElement[bool] = table.c.owner == owner
     return mine

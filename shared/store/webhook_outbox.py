@@ -61,7 +61,6 @@ class Sent:
     answer: str | None
 
 
-# In the transaction that ends a turn: where the owner has no endpoint, one look into an index.
 _ADD = insert(_TABLE).from_select(
     ["response_id", "endpoint_id", "event_type", "created_at", "attempts", "next_at"],
     select(
@@ -81,7 +80,7 @@ _ANY_DUE = select(exists().where(_TABLE.c.next_at <= database_now()))
 
 
 def add(connection: Connection, turn: Turn, status: Status) -> None:
-    """Have the owner's endpoints told of this end."""
+    """Have those endpoints of the owner told of this end that want to know."""
     event_type = f"response.{status}"
     told = {"turn": turn.id, "caller": turn.owner, "event_type": event_type, "quoted": f'%"{event_type}"%'}
     connection.execute(_ADD, told)
@@ -143,7 +142,8 @@ def disable(connection: Connection, delivery: Delivery, answer: str) -> None:
 def give_up(connection: Connection) -> int:
     """End what nobody has taken for 72 hours; how many."""
     old = and_(_TABLE.c.next_at <= database_now(), _TABLE.c.created_at < database_now() - GIVEN_UP_SECONDS)
-    return connection.execute(update(_TABLE).where(old).values(next_at=None)).rowcount
+    free = select(_TABLE.c.position).where(old).with_for_update(skip_locked=True)
+    return connection.execute(update(_TABLE).where(_TABLE.c.position.in_(free)).values(next_at=None)).rowcount
 
 
 def forget(connection: Connection) -> None:

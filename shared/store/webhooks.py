@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, exists, func, insert, select, update
 
 from shared.store.database_clock import database_now
 from shared.store.owner_filter import owned
@@ -56,6 +56,11 @@ def create(connection: Connection, owner: str, endpoint: Endpoint) -> None:
         "updated_at": endpoint.updated_at,
     }
     connection.execute(insert(_TABLE).values(**values))
+
+
+def any_endpoint_of(owner: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether the owner has an endpoint that is not disabled."""
+    return exists().where(owned(_TABLE, owner), _TABLE.c.disabled_at.is_(None))
 
 
 def count(connection: Connection, owner: str) -> int:

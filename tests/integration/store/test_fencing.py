@@ -226,7 +226,7 @@ def test_finish_asks_the_fence_before_it_writes_anything(database: Database) -> 
     )
     assert do(database, finish, turn)
     written = [statement.split()[0:3] for statement in statements if not statement.startswith("BEGIN")]
-    assert [words[0] for words in written] == ["UPDATE", "INSERT", "INSERT", "INSERT"]
+    assert [words[0] for words in written] == ["UPDATE", "INSERT", "INSERT"]
     statements.clear()
     assert not do(database, finish, turn)
     assert [statement.split()[0] for statement in statements if not statement.startswith("BEGIN")] == ["UPDATE"]
