@@ -1,5 +1,6 @@
 """The API application: `uvicorn --factory api.main:application`."""
 
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -28,6 +29,9 @@ from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.settings import Settings, SettingsError, load_settings
 
+# A body may hold a million lists: with Python's own 700, looking for cycles took four times as long as reading it.
+ALLOCATIONS_PER_COLLECTION = 50_000
+
 
 def application() -> FastAPI:
     """The application over the environment's settings; ends the process with one line when it must not start."""
@@ -38,6 +42,7 @@ def application() -> FastAPI:
     except (SettingsError, TurnstoneError) as error:
         # Not in the lifespan, whose errors are told with all the frames of the framework's start.
         raise SystemExit(f"turnstone api: {error}") from None
+    gc.set_threshold(ALLOCATIONS_PER_COLLECTION)
     return create_app(settings)
 
 

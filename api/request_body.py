@@ -18,12 +18,15 @@ async def read_as(shape: type[Shape], request: Request, max_bytes: int, *, optio
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
+    too_large = BodyTooLarge(f"The request body is larger than {max_bytes} bytes.", code="request_too_large")
+    if int(request.headers.get("content-length", 0)) > max_bytes:
+        raise too_large
     body = bytearray()
     try:
         async for piece in request.stream():
             body += piece
             if len(body) > max_bytes:
-                raise BodyTooLarge(f"The request body is larger than {max_bytes} bytes.", code="request_too_large")
+                raise too_large
     except ClientDisconnect:
         raise InvalidRequest("The request body broke off.") from None
     return bytes(body)

@@ -15,7 +15,16 @@ FLOWER_PORT = 5555
 def api_command(*where: str) -> list[str]:
     """One API process; `where` is `--host H --port P`, or `--fd N` for a listening socket it inherits."""
     command = [sys.executable, "-m", "uvicorn", "api.main:application", "--factory", *where]
-    command += ["--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--log-level", "warning"]
+    command += [
+        "--loop",
+        "uvloop",
+        "--http",
+        "api.http_protocol:HttpProtocol",
+        "--lifespan",
+        "on",
+        "--log-level",
+        "warning",
+    ]
     command += ["--ws", "api.websocket_protocol:WebSocketProtocol", "--ws-per-message-deflate", "false"]
     # A client that works on what it has does not answer; one that is gone is noticed in a minute and a half.
     command += ["--ws-ping-timeout", "60"]

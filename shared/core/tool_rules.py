@@ -14,6 +14,9 @@ from shared.wire.requests import CustomTool, FunctionTool, NamespaceTool, Strict
 # What a model server runs itself without changing anything anywhere; `web_search_preview` and dated names included.
 _ONLY_LOOKS = ("web_search", "file_search", "tool_search")
 
+MAX_TOOLS = 512
+"""Also of the entries of `tool_choice`, each of which is looked for among the tools."""
+
 _SHAPES: dict[str, type[Strict]] = {"function": FunctionTool, "custom": CustomTool, "namespace": NamespaceTool}
 
 
@@ -59,6 +62,7 @@ def take_native_tools(tools: list[Tool]) -> TakenTools:
 
 
 def _take(tool: Tool, where: str, kinds: tuple[str, ...], taken: TakenTools, reject_others: bool) -> bool:
+    _refuse_too_many("tools", len(taken.objects) + len(taken.left_out) + 1)
     kind = tool.get("type")
     if not isinstance(kind, str):
         raise missing_parameter(f"{where}.type")
@@ -85,6 +89,11 @@ def _checked(tool: Tool, where: str) -> RequestObject:
                 missing = f"{where}.format.{key}"
                 raise missing_parameter(missing)
     return RequestObject(f"{where}.", f"tools[{tool['type']}].", checked)
+
+
+def _refuse_too_many(name: str, count: int) -> None:
+    if count > MAX_TOOLS:
+        raise InvalidRequest(f"'{name}' holds more than {MAX_TOOLS} tools.", name, "array_above_max_length")
 
 
 def _refuse_ambiguous_names(tools: list[Tool]) -> None:
@@ -131,6 +140,7 @@ def _demanded(choice: dict[str, Any]) -> list[tuple[str, tuple[str, ...], dict[s
         raise InvalidRequest(
             "'tool_choice' of type 'allowed_tools' needs 'mode' and 'tools'.", "tool_choice", "invalid_value"
         )
+    _refuse_too_many("tool_choice.tools", len(allowed))
     if not all(isinstance(tool, dict) for tool in allowed):
         raise InvalidRequest(
             "Invalid type for 'tool_choice.tools': expected objects.", "tool_choice.tools", "invalid_type"

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Item = dict[str, Any]
 
+# Of a list's wrong values the first alone is told; complaints about a million would cost a second.
+FIRST_ONLY = Field(fail_fast=True)
+
 # What begins every `encrypted_content` that was made here; a model server's own begins otherwise.
 SEALED_HERE: Final = "turnstone."
 
@@ -112,8 +115,8 @@ class Reasoning(Open):
 
     type: Literal["reasoning"]
     id: ItemId | None = None
-    summary: list[SummaryText] = Field(default_factory=list)
-    content: list[ReasoningText] | None = None
+    summary: Annotated[list[SummaryText], FIRST_ONLY] = Field(default_factory=list)
+    content: Annotated[list[ReasoningText], FIRST_ONLY] | None = None
     encrypted_content: Annotated[str, StringConstraints(max_length=20_971_520)] | None = None
     status: ItemStatus | None = None
 
@@ -168,7 +171,7 @@ class StoredMessage(Open):
     type: Literal["message"] = "message"
     id: ItemId | None = None
     role: Literal["unknown", "user", "assistant", "system", "critic", "discriminator", "developer", "tool"]
-    content: LongText | list[dict[str, Any]]
+    content: LongText | Annotated[list[dict[str, Any]], FIRST_ONLY]
     status: ItemStatus | None = None
 
 

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
-from shared.wire.items import FunctionName
+from shared.wire.items import FIRST_ONLY, FunctionName
 
 Includable = Literal[
     "code_interpreter_call.outputs",
@@ -19,9 +20,20 @@ Includable = Literal[
 ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
 ModelName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
 Identifier = Annotated[str, StringConstraints(max_length=256)]
+MOST_LABELS: Final = 16
+
+
+def _few(metadata: object) -> object:
+    # Before the entries are looked at: each of a hundred thousand would have a complaint of its own.
+    if isinstance(metadata, dict) and len(metadata) > MOST_LABELS:
+        raise PydanticCustomError("too_long", "Dictionary should have at most {most} items", {"most": MOST_LABELS})
+    return metadata
+
+
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
-    Field(max_length=16),
+    Field(max_length=MOST_LABELS),
+    BeforeValidator(_few),
 ]
 
 
@@ -64,7 +76,7 @@ class NamespaceTool(Strict):
     type: Literal["namespace"]
     name: FunctionName
     description: str
-    tools: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    tools: Annotated[list[dict[str, Any]], Field(min_length=1), FIRST_ONLY]
 
 
 class TextFormat(Strict):
@@ -149,19 +161,19 @@ class CreateResponse(Strict):
     store: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    include: list[Includable] | None = None
+    include: Annotated[list[Includable], FIRST_ONLY] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     max_output_tokens: Annotated[int, Field(ge=16, le=2**31 - 1)] | None = None
     max_tool_calls: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     parallel_tool_calls: bool | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: Annotated[list[dict[str, Any]], FIRST_ONLY] | None = None
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
     text: TextConfig | None = None
     reasoning: ReasoningConfig | None = None
     truncation: Literal["auto", "disabled"] | None = None
-    context_management: Annotated[list[ContextManagement], Field(min_length=1, max_length=1)] | None = None
+    context_management: Annotated[list[ContextManagement], Field(min_length=1, max_length=1), FIRST_ONLY] | None = None
     metadata: Metadata | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | None = None
     safety_identifier: Annotated[str, StringConstraints(max_length=128)] | None = None

@@ -1,6 +1,7 @@
 """All safeguards, in the order of the table, and what the codes of their guarantees stand for."""
 
 from tests.mutants.fences import FENCES
+from tests.mutants.hostility import HOSTILITY
 from tests.mutants.logs import LOGS
 from tests.mutants.order import ORDER
 from tests.mutants.readers import READERS
@@ -25,6 +26,7 @@ SAFEGUARDS = (
     *WEBSOCKETS,
     *ROUTES,
     *UPSTREAMS,
+    *HOSTILITY,
 )
 
 GUARANTEES = {
@@ -61,6 +63,7 @@ GUARANTEES = {
     "S1": "no first event is lost",
     "S5": "the broker takes JSON alone",
     "S8": "no text can forge an event",
+    "S9": "hostile requests are refused, and cost what they weigh",
 }
 
 # Not safeguards: without them a worker, or an API process, of the copy does not start.
