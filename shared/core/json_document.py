@@ -31,7 +31,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidRequest("The request body must be a JSON object.", code="invalid_type")
     if not is_writable(value):
-        raise InvalidRequest("The request body is nested too deeply.", code="invalid_json")
+        deep = next(name for name in value if not is_writable({name: value[name]}))[:64]
+        raise InvalidRequest(f"'{deep}' is nested too deeply.", deep, "invalid_json")
     return orjson.loads(_nul_replaced(body)) if b"\\u0000" in body else value
 
 

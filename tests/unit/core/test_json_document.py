@@ -18,6 +18,12 @@ def test_what_cannot_be_kept_is_refused(body: bytes) -> None:
         parse_object(body)
 
 
+def test_what_is_nested_too_deeply_is_named() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_object(b'{"model": "m", "tools": ' + b"[" * 400 + b"]" * 400 + b"}")
+    assert refused.value.param == "tools"
+
+
 def test_the_character_that_postgres_cannot_hold_is_replaced_in_keys_and_values() -> None:
     assert parse_object(b'{"a\\u0000": ["b\\u0000", {"c": "\\\\u0000"}]}') == {"a\ufffd": ["b\ufffd", {"c": "\\u0000"}]}
 
