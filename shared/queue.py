@@ -88,7 +88,6 @@ def celery_app(settings: Settings) -> Celery:
         worker_concurrency=settings.worker_concurrency,
         worker_disable_prefetch=True,
         worker_hijack_root_logger=False,
-        worker_pool="threads",
         worker_redirect_stdouts=False,
     )
     return app

@@ -16,6 +16,7 @@ from workers.runtime import WorkerRuntime
 settings = load_settings()
 app = celery_app(settings)
 app.conf.imports = ["workers.tasks"]
+app.conf.worker_pool = "workers.pool:TaskPool"
 
 
 @cache

@@ -81,4 +81,20 @@ SHARES = (
         "if False:",
         (f"{_TESTS}::test_a_full_queue_refuses_an_owner_or_everybody",),
     ),
+    Safeguard(
+        "an owner's requests have a limit",
+        "Q6",
+        "shared/stream/request_rate.py",
+        "        if count > self._most:\n",
+        "        if False:\n",
+        ("tests/integration/stream/test_request_rate.py::test_processes_count_together_and_owners_apart",),
+    ),
+    Safeguard(
+        "requests are counted while Redis is away",
+        "Q6",
+        "shared/stream/request_rate.py",
+        "        except OUTAGE:\n",
+        "        except ZeroDivisionError:\n",
+        ("tests/integration/stream/test_request_rate.py::test_while_redis_is_away_each_process_counts_for_itself",),
+    ),
 )

@@ -166,4 +166,12 @@ WORKERS = (
         "                if True:\n",
         (_RUNNER_TESTS,),
     ),
+    Safeguard(
+        "a full worker hears that a turn has ended",
+        "Q1",
+        "workers/pool.py",
+        '            os.write(self._wake, b".")\n',
+        "            pass\n",
+        ("tests/acceptance/test_full_worker.py::test_turns_that_wait_for_a_full_worker_follow_one_another_at_once",),
+    ),
 )
