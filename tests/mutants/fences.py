@@ -217,7 +217,15 @@ FENCES = (
         'raw.execute("BEGIN IMMEDIATE")',
         'raw.execute("BEGIN DEFERRED")',
         (
-            "tests/integration/store/test_conversation_order.py::test_a_cancel_of_a_waiting_turn_and_the_end_of_the_one_before_strand_nobody",
+            "tests/integration/store/test_sqlite_writers.py::test_processes_that_read_and_then_write_wait_for_each_other",
         ),
+    ),
+    Safeguard(
+        "writers on SQLite that wait hold no connection",
+        "Q6",
+        "shared/store/engine.py",
+        "with self._turn_to_write(), self.engine.begin() as connection:",
+        "with self.engine.begin() as connection:",
+        ("tests/integration/store/test_sqlite_writers.py::test_writers_that_wait_hold_up_no_reader",),
     ),
 )

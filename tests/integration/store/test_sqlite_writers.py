@@ -14,6 +14,7 @@ from shared.store import sqlite
 from shared.store.engine import Database, is_outage
 
 WRITERS = 8
+ROUNDS = 200
 DEADLINE_SECONDS = 20
 
 
@@ -66,3 +67,23 @@ def test_a_lock_that_is_never_let_go_is_an_outage(
     assert all(error is not None and is_outage(error) for error in errors)
     insert(database)
     assert count(database) == 1
+
+
+def test_processes_that_read_and_then_write_wait_for_each_other(file: Path, database: Database) -> None:
+    """Each takes the lock before it reads: none fails in the middle, and no change is lost."""
+    insert(database)
+    others = [Database(f"sqlite:///{file}", pool_size=1) for _ in range(2)]
+    with ThreadPoolExecutor(2 * WRITERS) as threads:
+        counts = [threads.submit(count_on, others[number % 2]) for number in range(ROUNDS)]
+        wait_for(counts, DEADLINE_SECONDS)
+    for other in others:
+        other.close()
+    assert [count.exception() for count in counts if count.exception()] == []
+    with database.read() as connection:
+        assert connection.execute(text("SELECT number FROM turn")).scalar_one() == 1 + ROUNDS
+
+
+def count_on(database: Database) -> None:
+    with database.write() as connection:
+        number = connection.execute(text("SELECT number FROM turn")).scalar_one()
+        connection.execute(text("UPDATE turn SET number = :next"), {"next": number + 1})
