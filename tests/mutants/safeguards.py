@@ -11,6 +11,7 @@ from tests.mutants.routes import ROUTES
 from tests.mutants.safeguard import Safeguard
 from tests.mutants.shares import SHARES
 from tests.mutants.upstreams import UPSTREAMS
+from tests.mutants.webhooks import WEBHOOKS
 from tests.mutants.websockets import WEBSOCKETS
 from tests.mutants.workers import WORKERS
 
@@ -27,6 +28,7 @@ SAFEGUARDS = (
     *ROUTES,
     *UPSTREAMS,
     *HOSTILITY,
+    *WEBHOOKS,
 )
 
 GUARANTEES = {
@@ -50,6 +52,7 @@ GUARANTEES = {
     "G20": "a cancel that was acknowledged stands",
     "G22": "turns of a conversation run one at a time, in order, and none is stranded",
     "G23": "one idempotency key, one turn",
+    "G24": "an endpoint gets each event at least once",
     "G26": "requests are bounded",
     "C8": "a conversation holds what its turns and its owner put there",
     "I1": "another owner's is an unknown id",
@@ -61,6 +64,7 @@ GUARANTEES = {
     "R8": "branches go on from what is there",
     "R9": "a follow-up sees all of the turn before it",
     "S1": "no first event is lost",
+    "S3": "no URL of a request leads inside",
     "S5": "the broker takes JSON alone",
     "S8": "no text can forge an event",
     "S9": "hostile requests are refused, and cost what they weigh",
