@@ -28,7 +28,7 @@ from shared.queue import Dispatcher
 from shared.sealed_reasoning import SealedReasoning
 from shared.settings import Settings
 from shared.store import api_processes, journals, responses
-from shared.store.admission import Limits
+from shared.store.admission import Admission
 from shared.store.engine import Connection, Database
 from shared.store.journals import Recording
 from shared.store.responses import Sight
@@ -81,7 +81,7 @@ class ApiRuntime:
         self.watch = RowWatch(self._look)
         self.held = HeldTurns(self._keep)
         self.request_rate = RequestRate(self.redis, keys, settings.requests_per_minute_per_owner)
-        self.limits = Limits(settings.queued_turns, settings.queued_turns_per_owner, settings.owner_share)
+        self.admission = Admission(settings.queued_turns, settings.queued_turns_per_owner, settings.owner_share)
         self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
         self.event_tokens = EventTokens.of(settings)
         self.sealed_reasoning = SealedReasoning(settings)

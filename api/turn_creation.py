@@ -14,9 +14,9 @@ from shared.core.request_rules import Policy, accept
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.errors import conversation_locked, conversation_not_found
-from shared.store import admission, context, conversation_items, conversations, creation, idempotency, references
+from shared.store import context, conversation_items, conversations, creation, idempotency, references
 from shared.store import items as stored_items
-from shared.store.admission import Limits
+from shared.store.admission import Admission
 from shared.store.engine import Connection
 from shared.wire.items import Item
 from shared.wire.requests import ConversationReference, CreateResponse
@@ -46,7 +46,7 @@ class Creation:
     parent_held: bool = False
     native: bool = False
 
-    def store(self, connection: Connection, owner: str, limits: Limits) -> Placed:
+    def store(self, connection: Connection, owner: str, admission: Admission) -> Placed:
         """Write the turn, unless its key has one already.
 
         Raises RateLimited when the queue is full, and RequestError for what its context does not allow.
@@ -55,7 +55,7 @@ class Creation:
             made = idempotency.claim(connection, owner, self.key.key, self.key.digest, self.turn.id)
             if made is not None:
                 return Placed(made, dispatchable=False, repeated=True)
-        held_back = not admission.admit(connection, owner, limits)
+        held_back = not admission.admit(connection, owner)
         waits_for = self._create(connection, owner, held_back=held_back)
         return Placed(self.turn.id, dispatchable=not (held_back or waits_for))
 
@@ -136,7 +136,7 @@ async def rehearse(runtime: ApiRuntime, creation: Creation) -> list[Item]:
 async def place(runtime: ApiRuntime, creation: Creation) -> Placed:
     """Store the turn and give it to a worker; one that waits, or was there before, is left where it is."""
     turn = creation.turn
-    placed = await runtime.write(creation.store, turn.owner, runtime.limits)
+    placed = await runtime.write(creation.store, turn.owner, runtime.admission)
     if placed.dispatchable:
         runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
     return placed

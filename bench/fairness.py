@@ -73,9 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.fairness", description=__doc__)
     parser.add_argument("--queued", type=int, default=QUEUED, help="turns of owner A")
     queued = parser.parse_args().queued
-    print(
-        f"| share of {SLOTS} slots | A's queued turns | B's first turn waits | B's next turns wait (median, longest) |"
-    )
+    print(f"| A's queued turns | A's share of {SLOTS} slots | B's first turn waits | its next ones: median, longest |")
     print("|---|---|---|---|")
     for share, turns in ((SLOTS // 2, TURNS), (10 * queued, 2)):
         first, *rest = asyncio.run(waits(share, queued, turns))

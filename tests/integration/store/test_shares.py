@@ -5,14 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared import clock
 from shared.core.api_key import ApiKey, Caller
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.errors import RateLimited
-from shared.store import admission, api_keys, creation, sweeping
-from shared.store.admission import Limits
+from shared.store import api_keys, creation, sweeping
+from shared.store.admission import Admission
 from shared.store.engine import Database
-from tests.stored_conversations import cancel, converse, end
+from tests.stored_conversations import cancel, converse, end, statements_of
 from tests.stored_turns import NOW, change, claim, claimed, new_turn, row
 
 SHARE = 2
@@ -42,7 +43,7 @@ def accept(
     if start:
         start.wait(10)
     with database.write() as connection:
-        room = admission.admit(connection, turn.owner, Limits(queued, per_owner, SHARE))
+        room = Admission(queued, per_owner, SHARE).admit(connection, turn.owner)
         creation.create(connection, turn.owner, turn, [], held_back=not room)
     return turn
 
@@ -171,3 +172,18 @@ def test_a_full_queue_refuses_an_owner_or_everybody(database: Database) -> None:
         accept(database, owner="carol", queued=4)
     assert claim(database, turns[0].id)
     accept(database, per_owner=3)
+
+
+def test_the_whole_queue_is_counted_once_a_second(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long another's part of it is."""
+    now = clock.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    admission = Admission(1, 1000, SHARE)
+    with database.write() as connection, statements_of(database) as statements:
+        assert admission.admit(connection, "alice")
+        assert admission.admit(connection, "bob")
+    assert len(statements) == 3
+    accept(database)
+    now += 1
+    with database.write() as connection, pytest.raises(RateLimited, match="this server"):
+        admission.admit(connection, "bob")
