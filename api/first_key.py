@@ -1,6 +1,5 @@
 """Whether a server may start: with a key, or open to everyone where everyone is this machine."""
 
-import ipaddress
 from pathlib import Path
 
 import structlog
@@ -9,6 +8,7 @@ from api.key_ring import ONLY_OWNER
 from shared import clock, ids
 from shared.core import api_key
 from shared.core.api_key import ApiKey, Caller
+from shared.production import is_loopback
 from shared.secret_file import read_or_make
 from shared.settings import PREFIX, Settings, SettingsError
 from shared.store import api_keys, schema
@@ -36,7 +36,9 @@ def _check_keys(settings: Settings, database: Database) -> None:
     with database.read() as connection:
         if api_keys.any_exist(connection):
             return
-    if not _is_loopback(settings.host):
+    if settings.env == "production":
+        raise SettingsError(f"There is no API key. Make one: `turnstone keys create`, or {PREFIX}BOOTSTRAP_KEY_FILE.")
+    if not is_loopback(settings.host):
         raise SettingsError(
             f"There is no API key, and {settings.host} can be reached from elsewhere. Make one with "
             f"`turnstone keys create --owner NAME`, or set {PREFIX}BOOTSTRAP_KEY_FILE, or listen on 127.0.0.1."
@@ -60,10 +62,3 @@ def _let_in(database: Database, key: str) -> None:
     stored = ApiKey(prefix, api_key.digest(key), Caller(ONLY_OWNER, admin=True), clock.now())
     with database.write() as connection:
         api_keys.add(connection, stored)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

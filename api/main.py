@@ -25,6 +25,7 @@ from api import (
 )
 from api.request_context import RequestContext
 from api.runtime import ApiRuntime
+from shared import production
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.settings import Settings, SettingsError, load_settings
@@ -38,6 +39,8 @@ def application() -> FastAPI:
     try:
         settings = load_settings()
         configure_logging(settings)
+        production.check(settings)
+        production.advise(settings)
         first_key.check(settings)
     except (SettingsError, TurnstoneError) as error:
         # Not in the lifespan, whose errors are told with all the frames of the framework's start.

@@ -10,11 +10,14 @@ from shared.settings import Settings
 # Alembic tells each process that it has checked the schema; Celery tells two lines a turn, at a tenth of its cost.
 _TALKATIVE = ("alembic", "celery.worker.strategy", "celery.app.trace")
 
+# The default one shows what is in the variables of each frame: prompts and keys.
+_without_variables = structlog.dev.plain_traceback
+
 
 def configure_logging(settings: Settings) -> None:
     """Send every log line of this process, libraries' included, to standard error in one shape."""
     shape = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_without_variables)
         if settings.log_format == "console"
         else structlog.processors.JSONRenderer()
     )

@@ -26,6 +26,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
+    env: Literal["development", "production"] = Field(
+        "development",
+        description="`production` starts with nothing that is safe on one's own machine alone.",
+    )
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port the API listens on.")
     data_dir: Path = Field(Path(".turnstone"), description="Where the embedded database and Valkey live.")
@@ -152,7 +156,13 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", description="Shape of log lines.")
 
     @field_validator(
-        "conversation_concurrency", "log_format", "log_level", "unknown_fields", "unsupported_tools", mode="before"
+        "env",
+        "conversation_concurrency",
+        "log_format",
+        "log_level",
+        "unknown_fields",
+        "unsupported_tools",
+        mode="before",
     )
     @classmethod
     def _lower(cls, value: object) -> object:

@@ -1,11 +1,12 @@
 """The Celery application of a worker process: `celery -A workers.app worker`."""
 
+import sys
 from functools import cache
 from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
-from shared import metrics
+from shared import metrics, production
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.queue import celery_app
@@ -14,6 +15,10 @@ from workers import drain
 from workers.runtime import WorkerRuntime
 
 settings = load_settings()
+try:
+    production.check_flower(settings, sys.argv)
+except SettingsError as error:
+    raise SystemExit(f"turnstone: {error}") from None
 app = celery_app(settings)
 app.conf.imports = ["workers.tasks"]
 app.conf.worker_pool = "workers.pool:TaskPool"
@@ -33,6 +38,7 @@ def _configure_logging(**_: Any) -> None:
 @worker_init.connect
 def _start(**_: Any) -> None:
     try:
+        production.check(settings)
         _serve_metrics()
         runtime()
     except (SettingsError, TurnstoneError) as error:

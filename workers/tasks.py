@@ -13,7 +13,7 @@ class TurnFailed(Exception):
     """Shows a turn as failed to whoever watches the workers; its end is stored already. The text is the error code."""
 
 
-@app.task(name=RUN_TURN, throws=(TurnFailed,))
+@app.task(name=RUN_TURN, throws=(TurnFailed,), Strategy="workers.messages:only_ours")
 def run_turn(response_id: str) -> None:
     """Run the turn `response_id`. A message that is not ours, late or a duplicate is ignored, not a success."""
     if not isinstance(response_id, str) or not ids.is_response_id(response_id):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from shared import production
 from shared.cli import embedded_valkey
 from shared.errors import UpstreamError
 from shared.settings import PREFIX, Settings, SettingsError
@@ -65,6 +66,12 @@ def _examine(name: str, check: Callable[[Settings], str], advice: str, settings:
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one part is that part's finding
         lines = str(error).splitlines()
         return Finding(name, f"{type(error).__name__}: {lines[0] if lines else 'no more is known'}", advice)
+
+
+def _settings(settings: Settings) -> str:
+    if refused := production.refusals(settings):
+        raise Trouble(f"{len(refused)} not fit for production", " ".join(refused))
+    return f"{settings.env}" + (f"; {PREFIX}ENV=production checks more" if settings.env == "development" else "")
 
 
 def _database(settings: Settings) -> str:
@@ -139,6 +146,7 @@ def _served(models: list[str] | UpstreamError) -> str:
 
 
 CHECKS: tuple[tuple[str, Callable[[Settings], str], str], ...] = (
+    ("settings", _settings, ""),
     ("database", _database, f"check {PREFIX}DATABASE_URL and that the server runs"),
     ("redis", _redis, f"check {PREFIX}REDIS_URL and that the server runs"),
     ("broker", _broker, f"check {PREFIX}BROKER_URL, or {PREFIX}REDIS_URL, and that the server runs"),

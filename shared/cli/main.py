@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from shared import production
 from shared.cli import commands, demo, doctor, up
 from shared.cli.errors import CommandError
 from shared.core.api_key import Caller
@@ -145,6 +146,7 @@ def _settings(**flags: object) -> Settings:
 def _to_serve(**flags: object) -> Settings:
     """The settings of a process that calls upstreams: what is wrong with their file is told now, and clearly."""
     settings = _settings(**flags)
+    production.check(settings)
     if settings.upstreams_file is not None:
         upstreams_file.tables(settings)
     return settings

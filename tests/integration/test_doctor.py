@@ -44,7 +44,7 @@ def doctor() -> tuple[Result, dict[str, str]]:
 def test_with_nothing_running_it_names_every_part_and_what_to_do() -> None:
     result, findings = doctor()
     assert result.exit_code == 1
-    assert list(findings) == ["database", "redis", "broker", "workers", "upstream"]
+    assert list(findings) == ["settings", "database", "redis", "broker", "workers", "upstream"]
     assert "turnstone migrate" in findings["database"]
     assert "turnstone up" in findings["redis"]
     assert findings["upstream"].startswith("ok")
@@ -70,7 +70,7 @@ def test_a_part_that_raises_leaves_the_others_standing(valkey: EmbeddedValkey, m
     monkeypatch.setenv("TURNSTONE_DATABASE_URL", "postgresql://user:s3cret@127.0.0.1:1/nothing")
     monkeypatch.setenv("TURNSTONE_UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
     result, findings = doctor()
-    assert [name for name in findings if findings[name].startswith("ok")] == ["redis", "broker"]
+    assert [name for name in findings if findings[name].startswith("ok")] == ["settings", "redis", "broker"]
     assert "TURNSTONE_DATABASE_URL" in findings["database"]
     assert "s3cret" not in result.output
 
@@ -90,3 +90,10 @@ def test_a_bad_upstreams_file_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("TURNSTONE_UPSTREAMS_FILE", str(tmp_path / "upstreams.toml"))
     _, findings = doctor()
     assert "upstream 'local': base_url: Field required" in findings["upstream"]
+
+
+def test_what_is_not_fit_for_production_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNSTONE_ENV", "production")
+    _, findings = doctor()
+    assert findings["settings"].startswith("BAD")
+    assert "TURNSTONE_SECRET_KEY is not set" in findings["settings"]

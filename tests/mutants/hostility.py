@@ -4,6 +4,8 @@ from tests.mutants.safeguard import Safeguard
 
 _SHAPES = "tests/unit/core/test_hostile_documents.py"
 _BYTES = "tests/acceptance/test_hostile_bytes.py"
+_PRODUCTION = "tests/unit/test_production.py"
+_REFUSED = f"{_PRODUCTION}::test_what_is_not_is_refused_by_its_name"
 _ONE_COMPLAINT = f"{_SHAPES}::test_wrong_values_have_one_complaint"
 
 HOSTILITY = (
@@ -54,5 +56,102 @@ HOSTILITY = (
         "    if count > MAX_TOOLS:\n",
         "    if False:\n",
         (f"{_SHAPES}::test_there_are_no_more_tools_than_may_be",),
+    ),
+    Safeguard(
+        "a message that Celery stumbles over ends no worker",
+        "S5",
+        "workers/messages.py",
+        "        if message.content_type != _JSON:\n",
+        "        if False:\n",
+        ("tests/integration/workers/test_worker.py::test_a_message_in_another_format_is_not_even_read",),
+        beneath="what Celery stumbles over is discarded",
+    ),
+    Safeguard(
+        "what Celery stumbles over is discarded",
+        "S5",
+        "workers/messages.py",
+        "except (TypeError, ValueError, LookupError, AttributeError) as error:",
+        "except ZeroDivisionError as error:",
+        ("tests/integration/workers/test_worker.py::test_a_message_in_another_format_is_not_even_read",),
+    ),
+    Safeguard(
+        "a logged error shows no variables",
+        "I2",
+        "shared/logging.py",
+        ", exception_formatter=_without_variables",
+        "",
+        ("tests/unit/test_logging.py::test_a_logged_error_shows_no_variables",),
+    ),
+    Safeguard(
+        "production has a Redis with a password",
+        "S10",
+        "shared/production.py",
+        "if url is not None and _is_open(url.get_secret_value()):",
+        "if False:",
+        (_REFUSED,),
+    ),
+    Safeguard(
+        "production has a secret key",
+        "S10",
+        "shared/production.py",
+        "    if secret is None:\n",
+        "    if False:\n",
+        (_REFUSED,),
+    ),
+    Safeguard(
+        "production has no secret key that can be guessed",
+        "S10",
+        "shared/production.py",
+        "    elif _is_guessable(secret):\n",
+        "    elif False:\n",
+        (_REFUSED,),
+    ),
+    Safeguard(
+        "production lets no page of any site call",
+        "S10",
+        "shared/production.py",
+        'if "*" in settings.allowed_origins:',
+        "if False:",
+        (_REFUSED,),
+    ),
+    Safeguard(
+        "production has no Flower without a login",
+        "S10",
+        "shared/production.py",
+        "if not (user and password):",
+        "if False:",
+        (f"{_PRODUCTION}::test_flower_without_a_login_is_refused",),
+    ),
+    Safeguard(
+        "production has a key",
+        "S10",
+        "api/first_key.py",
+        'if settings.env == "production":',
+        "if False:",
+        ("tests/unit/test_first_key.py::test_in_production_it_starts_nowhere_without_a_key",),
+    ),
+    Safeguard(
+        "an API process checks what it starts with",
+        "S10",
+        "api/main.py",
+        "        production.check(settings)\n",
+        "",
+        (f"{_PRODUCTION}::test_no_process_starts_with_what_is_refused",),
+    ),
+    Safeguard(
+        "a worker checks what it starts with",
+        "S10",
+        "workers/app.py",
+        "        production.check(settings)\n",
+        "",
+        (f"{_PRODUCTION}::test_no_process_starts_with_what_is_refused",),
+    ),
+    Safeguard(
+        "Flower is checked when it starts",
+        "S10",
+        "workers/app.py",
+        "    production.check_flower(settings, sys.argv)\n",
+        "    pass\n",
+        (f"{_PRODUCTION}::test_no_process_starts_with_what_is_refused",),
     ),
 )

@@ -68,6 +68,7 @@ GUARANTEES = {
     "S5": "the broker takes JSON alone",
     "S8": "no text can forge an event",
     "S9": "hostile requests are refused, and cost what they weigh",
+    "S10": "production starts with nothing that lets strangers in",
 }
 
 # Not safeguards: without them a worker, or an API process, of the copy does not start.

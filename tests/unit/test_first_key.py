@@ -40,6 +40,12 @@ def test_without_a_key_it_starts_nowhere_else(settings: Settings, host: str) -> 
         first_key.check(on(settings, host))
 
 
+def test_in_production_it_starts_nowhere_without_a_key(settings: Settings) -> None:
+    """On loopback neither: there it stands behind a proxy."""
+    with pytest.raises(SettingsError, match="no API key"):
+        first_key.check(settings.model_copy(update={"env": "production"}))
+
+
 def test_a_bootstrap_key_is_made_once_for_this_user_alone(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:

@@ -1,6 +1,9 @@
 """The worker as Celery runs it: one message, one turn, whatever else arrives (G4, G8, Q2, S5, I2)."""
 
+import os
+import pickle
 import time
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -22,6 +25,16 @@ from tests.stored_turns import OWNER, canary, create, row, said
 from tests.upstream_steps import Done, Finish, Gate, Reply, Say, Tokens
 
 DEADLINE_SECONDS = 30.0
+
+
+class Trap:
+    """Makes a file when it is read."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self._file),)
 
 
 @pytest.fixture
@@ -115,6 +128,29 @@ def test_what_is_no_message_of_ours_is_ignored(
     assert len(upstream.calls) == 1
     for task_id in (unknown, *(f"foreign-{number}" for number in range(len(foreign)))):
         assert not [event for event in heard.of(task_id) if event["type"] in ("task-succeeded", "task-failed")]
+
+
+def test_a_message_in_another_format_is_not_even_read(
+    app: Celery, worker: CeleryTestWorker, database: Database, tmp_path: Path
+) -> None:
+    """S5: reading a pickle, or YAML of Python's, would run what it says; raw data would end a worker."""
+    trap = tmp_path / "sprung"
+    bodies = [
+        ("application/x-python-serialize", pickle.dumps(Trap(trap))),
+        ("application/x-yaml", f"!!python/object/apply:os.mkdir ['{trap}']".encode()),
+        ("application/data", b"\x80"),
+        ("application/text", b"args"),
+        *(("application/json", body) for body in (b"{", b"1", b"null", b"[]", b'["x"]', b"[1, 2, 3]", b'{"args": 1}')),
+    ]
+    with app.connection_for_write() as connection:
+        producer = app.amqp.Producer(connection)
+        for content_type, body in bodies:
+            headers = {"task": RUN_TURN, "id": content_type, "lang": "py"}
+            producer.publish(
+                body, routing_key="default", content_type=content_type, content_encoding="binary", headers=headers
+            )
+    assert until_ended(database, run_to_the_end(app, database, "still there"))["status"] == "completed"
+    assert not trap.exists()
 
 
 def test_a_worker_takes_no_more_than_it_can_run(
