@@ -43,9 +43,12 @@ class WriterQueue:
 def prepare(connection: Any, _record: object) -> None:
     """Set up a new connection; an event listener of SQLAlchemy's engine."""
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
-        connection.execute(f"PRAGMA {pragma}")
     _set_busy_timeout(connection, _BUSY_SECONDS)
+    # For the change to WAL, which a new file needs once, SQLite waits for nobody, whatever the busy timeout says.
+    if not _insist(connection, "PRAGMA journal_mode=WAL"):
+        connection.execute("PRAGMA journal_mode=WAL")
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}")
 
 
 def begin(connection: Connection) -> None:
@@ -58,18 +61,18 @@ def begin(connection: Connection) -> None:
     raw: Any = connection.connection.dbapi_connection
     _set_busy_timeout(raw, 0)
     try:
-        if not _take_write_lock(raw):
+        if not _insist(raw, "BEGIN IMMEDIATE"):
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # fails again, and says so in SQLAlchemy's words
     finally:
         _set_busy_timeout(raw, _BUSY_SECONDS)
 
 
-def _take_write_lock(raw: sqlite3.Connection) -> bool:
-    """Look every half millisecond whether another process has let go; False when it has not, or cannot be asked."""
+def _insist(raw: sqlite3.Connection, statement: str) -> bool:
+    """Try every half millisecond until no other process is in the way; False when one stays, or for another failure."""
     deadline = clock.monotonic() + _BUSY_SECONDS
     while True:
         try:
-            raw.execute("BEGIN IMMEDIATE")
+            raw.execute(statement)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or clock.monotonic() >= deadline:
                 return False

@@ -214,8 +214,8 @@ FENCES = (
         "writers on SQLite wait for each other",
         "Q2",
         "shared/store/sqlite.py",
-        'raw.execute("BEGIN IMMEDIATE")',
-        'raw.execute("BEGIN DEFERRED")',
+        '_insist(raw, "BEGIN IMMEDIATE")',
+        '_insist(raw, "BEGIN DEFERRED")',
         (
             "tests/integration/store/test_sqlite_writers.py::test_processes_that_read_and_then_write_wait_for_each_other",
         ),

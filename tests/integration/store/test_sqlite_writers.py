@@ -87,3 +87,18 @@ def count_on(database: Database) -> None:
     with database.write() as connection:
         number = connection.execute(text("SELECT number FROM turn")).scalar_one()
         connection.execute(text("UPDATE turn SET number = :next"), {"next": number + 1})
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """The first of them changes the file's journal, which SQLite refuses while another one looks at it."""
+
+    def open_it(database: Database) -> object:
+        with database.read() as connection:
+            return connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+
+    for number in range(ROUNDS // WRITERS):
+        databases = [Database(f"sqlite:///{tmp_path / f'{number}.sqlite'}", pool_size=1) for _ in range(WRITERS)]
+        with ThreadPoolExecutor(WRITERS) as threads:
+            assert list(threads.map(open_it, databases)) == ["wal"] * WRITERS
+        for database in databases:
+            database.close()
