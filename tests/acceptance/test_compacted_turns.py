@@ -121,7 +121,7 @@ def test_a_call_stays_with_the_output_that_the_turn_brings(
         model="m", input=[output], previous_response_id=asked.id, tools=tools, context_management=FROM_2000
     )
     assert turn.output_text == "It is there."
-    answering = [call for call in upstream.calls if call.body.get("messages", [{}])[-1].get("content") == "found"][-1]
+    answering = [call for call in upstream.calls_with(topic) if call.body["messages"][-1]["content"] == "found"][-1]
     assert [role for role, _ in told(answering)] == ["user", "user", "user", "assistant", "tool"]
     assert told(answering)[2] == ("user", summary)
 

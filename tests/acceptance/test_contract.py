@@ -14,7 +14,7 @@ from api.main import create_app
 from api.operations import OPERATIONS
 from shared.settings import Settings
 from shared.wire.answers import ErrorEnvelope
-from tests.acceptance.test_fuzzed_requests import near_bodies, text
+from tests.acceptance.fuzzed_values import FIELDS, items, text, values
 from tests.stack import Stack
 
 EXAMPLES = 300
@@ -26,6 +26,9 @@ queries = st.dictionaries(
     st.sampled_from(["after", "limit", "order", "stream", "starting_after", "status", "conversation", "metadata[a]"]),
     st.sampled_from(["", "1", "100", "-1", "true", "false", "asc", "completed", "x"]) | text,
     max_size=3,
+)
+near_bodies = st.dictionaries(st.sampled_from(FIELDS) | text, values | items, max_size=5).map(
+    lambda fields: {"model": "m", "input": "x"} | fields
 )
 odd_ids = st.sampled_from(["x", "resp_" + "0" * 48, "conv_x", "m", "%20", "é"])
 

@@ -1,0 +1,30 @@
+"""Values that look like those of requests, and are not."""
+
+from hypothesis import strategies as st
+
+from shared.wire.requests import CreateResponse
+
+FIELDS = [*CreateResponse.model_fields, "conversation", "prompt", "client_metadata"]
+WORDS = ["message", "function_call", "function_call_output", "reasoning", "item_reference", "function", "input_text"]
+KEYS = ["type", "role", "content", "id", "status", "call_id", "name", "arguments", "output", "text", "format", "schema"]
+
+text = st.one_of(
+    st.sampled_from([*WORDS, "user", "assistant", "auto", "", "x", "resp_x", "\u0000", "\u2028", "1"]),
+    st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12),
+)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**25), 10**25),
+    st.floats(allow_nan=False, allow_infinity=False),
+    text,
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.one_of(st.sampled_from(KEYS), text), inner, max_size=6),
+    ),
+    max_leaves=12,
+)
+items = st.lists(st.dictionaries(st.sampled_from(KEYS), values, max_size=5), max_size=4)
