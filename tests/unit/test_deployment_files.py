@@ -41,6 +41,11 @@ def test_every_lasting_service_has_a_health_check(services: dict[str, Any], serv
     assert {"test", "interval", "timeout"} <= set(services[service]["healthcheck"])
 
 
+def test_the_first_key_outlives_the_container_that_made_it(services: dict[str, Any]) -> None:
+    assert services["api"]["environment"]["TURNSTONE_BOOTSTRAP_KEY_FILE"].startswith("/data/")
+    assert services["api"]["volumes"] == ["keys:/data"]
+
+
 @pytest.mark.parametrize("service", ["postgres", "redis"])
 def test_what_holds_data_keeps_it_in_a_volume(services: dict[str, Any], service: str) -> None:
     assert services[service]["volumes"]
