@@ -13,7 +13,7 @@ COMPILE := uv pip compile --quiet --universal -p 3.11 --no-emit-index-url --gene
 # Some of it is judged by the clock, which a busy machine bends: what fails is tried once more, and told twice.
 FAULTS = $(BIN)/pytest tests/faults || $(BIN)/pytest tests/faults --last-failed --last-failed-no-failures none
 
-.PHONY: help install up demo test faults chaos mutants release-check lint types check format lock bench real-model compliance fuzz clean
+.PHONY: help install up demo test faults chaos mutants release-check lint types check format lock bench real-model compliance fuzz audit clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,7 @@ lock: ## Resolve the dependencies anew (needs uv)
 	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
 	$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt
+	$(COMPILE) requirements/audit.in -o requirements/audit.txt
 	echo 'torch; python_version < "3"' | $(COMPILE) --overrides /dev/stdin requirements/real-model.in -o requirements/real-model.txt
 
 bench: install ## Measure latencies and costs
@@ -86,9 +87,12 @@ compliance: install ## Run the Open Responses compliance suite, of which SUITE i
 	@test -n "$(SUITE)" || { echo "make compliance SUITE=/path/to/a/checkout/of/openresponses"; exit 1; }
 	ops/compliance.sh "$(SUITE)"
 
+audit: install ## Look for known vulnerabilities in the locked dependencies, where somebody can be asked
+	ops/audit.sh
+
 fuzz: install ## Try the API by its own OpenAPI document, with EXAMPLES for each operation
 	ops/fuzz.sh
 
 clean: ## Remove the virtual environment, caches and local data
-	rm -rf .venv .venv-real-model .venv-fuzz .turnstone .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-real-model .venv-fuzz .venv-audit .turnstone .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find api workers shared tests bench ops -name __pycache__ -type d -prune -exec rm -rf {} +
