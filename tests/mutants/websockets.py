@@ -4,7 +4,7 @@ from tests.mutants.safeguard import Safeguard
 
 _CONNECTION = "api/websocket_connection.py"
 _LANES = "api/websocket_lanes.py"
-_LANES_TESTS = "tests/unit/test_websocket_lanes.py"
+_LANES_TESTS = "tests/unit/test_lanes.py"
 _ENDS = "tests/acceptance/test_websocket_ends.py"
 _UNSTORED = "tests/acceptance/test_websocket_unstored.py"
 _REFUSALS = "tests/acceptance/test_websocket_refusals.py"
