@@ -37,7 +37,7 @@ demo: install ## Start everything, run the main job, tell what happened, stop
 	@$(BIN)/turnstone demo
 
 test: install ## Run all tests; the last part kills and freezes processes, one test at a time
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 	$(FAULTS)
 
 faults: install ## Only the tests that kill, freeze and cut off real processes
