@@ -14,15 +14,14 @@ from kombu.messaging import Producer
 from kombu.transport import TRANSPORT_ALIASES
 
 from shared import clock
+from shared.core.service_tier import Tier, tier_of
 from shared.keepalive import KEEPALIVE_OPTIONS
 from shared.settings import Settings
 
 RUN_TURN = "turnstone.run_turn"
-PRIORITY, DEFAULT, FLEX = "priority", "default", "flex"
 
-# Workers empty these in this order; `flex` may starve, which is what its tier means.
-QUEUES = (PRIORITY, DEFAULT, FLEX)
-_QUEUE_OF_TIER = {"priority": PRIORITY, "fast": PRIORITY, "ultrafast": PRIORITY, "flex": FLEX}
+# Workers empty these in this order.
+QUEUES = tuple(tier.value for tier in Tier)
 
 _WAITING_MESSAGES = 10_000
 _BREAKER_SECONDS = 1.0
@@ -55,11 +54,6 @@ class _Amqp(AMQP):  # type: ignore[misc]  # Celery is partly typed
     Connection = _BrokerConnection
 
 
-def queue_of(service_tier: str) -> str:
-    """The queue that a service tier's turns go to."""
-    return _QUEUE_OF_TIER.get(service_tier, DEFAULT)
-
-
 def celery_app(settings: Settings) -> Celery:
     """The Celery application, for workers and for whoever sends to them.
 
@@ -80,7 +74,7 @@ def celery_app(settings: Settings) -> Celery:
         result_backend=None,
         task_acks_late=False,
         task_create_missing_queues=False,
-        task_default_queue=DEFAULT,
+        task_default_queue=Tier.DEFAULT.value,
         task_ignore_result=True,
         task_queues=[Queue(name) for name in QUEUES],
         task_serializer="json",
@@ -115,7 +109,7 @@ class Dispatcher:
     def dispatch(self, response_id: str, service_tier: str) -> None:
         """Have the turn's message sent; returns at once and never fails."""
         try:
-            self._waiting.put_nowait((response_id, queue_of(service_tier)))
+            self._waiting.put_nowait((response_id, tier_of(service_tier).value))
         except queue.Full:
             log.warning("dispatch_queue_full", response_id=response_id)
 

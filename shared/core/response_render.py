@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shared.core.service_tier import tier_of
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.wire import response as wire
@@ -120,5 +121,4 @@ def _echo_text(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _echo_tier(request: dict[str, Any]) -> str:
-    tier = request.get("service_tier") or "auto"
-    return {"auto": "default", "fast": "priority", "ultrafast": "priority", "scale": "default"}.get(tier, tier)
+    return tier_of(request.get("service_tier") or "auto").value

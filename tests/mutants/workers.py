@@ -138,8 +138,8 @@ WORKERS = (
         "sending never blocks who asks for it",
         "G6",
         _QUEUE,
-        "self._waiting.put_nowait((response_id, queue_of(service_tier)))",
-        "self._send(response_id, queue_of(service_tier))",
+        "self._waiting.put_nowait((response_id, tier_of(service_tier).value))",
+        "self._send(response_id, tier_of(service_tier).value)",
         (f"{_DISPATCHER_TESTS}::test_a_broker_that_hangs_holds_up_nobody",),
     ),
     Safeguard(
