@@ -1,9 +1,8 @@
 """Conversations for tests of the store: made, filled and read in one line each, and turns ended in any way."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from shared import ids
 from shared.core.turn import Outcome, Turn
@@ -107,16 +106,3 @@ def until_somebody_waits_for_a_lock(database: Database) -> None:
     with database.read() as connection:
         while not connection.exec_driver_sql(statement).scalar():
             connection.exec_driver_sql("SELECT pg_sleep(0.002)")
-
-
-@contextmanager
-def statements_of(database: Database) -> Iterator[list[tuple[str, object]]]:
-    """The statements that are run meanwhile, with their parameters."""
-    seen: list[tuple[str, object]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        seen.append((statement, parameters))
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(database.engine, "before_cursor_execute", note)

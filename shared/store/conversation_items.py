@@ -11,7 +11,7 @@ from shared.store.conversations import take_positions
 from shared.store.owner_filter import owned
 from shared.store.pages import Listing, Page, PageRequest
 from shared.store.rows import to_text
-from shared.store.tables import IS_TOOL_ITEM, ITEM
+from shared.store.tables import CONVERSATION, IS_TOOL_ITEM, ITEM
 from shared.wire.items import Item
 
 
@@ -108,7 +108,8 @@ def history(connection: Connection, owner: str, conversation_id: str) -> list[It
     """All items of a conversation, oldest first."""
     statement = (
         select(ITEM.c.data)
-        .where(owned(ITEM, owner), ITEM.c.conversation_id == conversation_id)
+        .join(CONVERSATION, CONVERSATION.c.id == ITEM.c.conversation_id)
+        .where(CONVERSATION.c.id == conversation_id, owned(CONVERSATION, owner))
         .order_by(ITEM.c.conversation_position)
     )
     items: list[Item] = orjson.loads("[" + ",".join(connection.execute(statement).scalars()) + "]")

@@ -17,12 +17,16 @@ Direction = Literal["input", "output"]
 
 
 def _ancestry() -> CTE:
-    """The response asked for and all it goes on from, by their distance."""
-    columns = (RESPONSE.c.id, RESPONSE.c.previous_response_id)
+    """The response asked for and all it goes on from, by their distance.
+
+    The owner is carried along: where Postgres has no statistics yet, it takes an owner that is given for one with few
+    rows, and reads all of them for each link.
+    """
+    columns = (RESPONSE.c.id, RESPONSE.c.owner, RESPONSE.c.previous_response_id)
     start = select(*columns, (RESPONSE.c.position * 0).label("distance"))
     chain = start.where(RESPONSE.c.id == bindparam("asked"), owned(RESPONSE, CALLER)).cte("chain", recursive=True)
     parents = select(*columns, chain.c.distance + 1).where(
-        RESPONSE.c.id == chain.c.previous_response_id, owned(RESPONSE, CALLER)
+        RESPONSE.c.id == chain.c.previous_response_id, owned(RESPONSE, chain.c.owner)
     )
     return chain.union_all(parents)
 
@@ -40,7 +44,10 @@ _CALLS = (
 )
 _IS_WHOLE = select(exists().where(_CHAIN.c.previous_response_id.is_(None)))
 _OWN = (
-    select(ITEM.c.data).where(owned(ITEM, CALLER), ITEM.c.response_id == bindparam("asked")).order_by(ITEM.c.position)
+    select(ITEM.c.data)
+    .join(RESPONSE, RESPONSE.c.id == ITEM.c.response_id)
+    .where(RESPONSE.c.id == bindparam("asked"), owned(RESPONSE, CALLER))
+    .order_by(ITEM.c.position)
 )
 _INSERT = insert(ITEM)
 

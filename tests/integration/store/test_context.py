@@ -1,15 +1,18 @@
 """A turn's context is read when it is claimed: all that came before it, and nothing that did not (C8, R8, R9)."""
 
 import pytest
+from sqlalchemy import insert
 
 from shared.core.context import Context
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.store import context, responses
 from shared.store.engine import Database
+from shared.store.tables import ITEM, RESPONSE
 from shared.wire.items import Item
+from tests.statements import plans_of, statements_of
 from tests.stored_conversations import add, contents, converse, delete, end, take_out
-from tests.stored_turns import OWNER, answered, claim, claimed, create, everything, finish, said, texts
+from tests.stored_turns import OWNER, answered, claim, claimed, create, everything, finish, row, said, texts
 
 
 def load(database: Database, turn: Turn) -> Context | None:
@@ -140,3 +143,27 @@ def load_own(database: Database, turn: Turn) -> list[Item]:
     found = load(database, turn)
     assert found is not None
     return found.own
+
+
+@pytest.mark.parametrize("goes_on_from", ["conversation_id", "previous_response_id"])
+def test_what_else_its_owner_has_is_not_read(database: Database, goes_on_from: str) -> None:
+    """R4: not even where the database has no statistics, as after a restore, and thinks that an owner has few rows."""
+    conversation_id = converse(database, [said("1")])
+    before = answered(database, "1", "2").id
+    _fill(database, 2_000)
+    turn = claimed(database, [said("3")], **{goes_on_from: conversation_id if "conv" in goes_on_from else before})
+    with statements_of(database) as statements:
+        load(database, turn)
+    for plan in plans_of(database, statements):
+        assert "owner_" not in plan, plan
+
+
+def _fill(database: Database, count: int) -> None:
+    turn = dict(row(database, answered(database, "q", "a").id))
+    del turn["position"]
+    item = {"owner": OWNER, "type": "message", "data": "{}"}
+    with database.write() as connection:
+        connection.execute(insert(RESPONSE), [turn | {"id": f"resp_{number}"} for number in range(count)])
+        connection.execute(
+            insert(ITEM), [item | {"id": f"msg_{number}", "response_id": f"resp_{number}"} for number in range(count)]
+        )

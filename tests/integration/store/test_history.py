@@ -1,16 +1,14 @@
 """History is read along the chain of responses: whole, exact, in one query, and stored once (R3, R4, R8, R9)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from shared.errors import InvalidRequest
 from shared.store import items, responses
 from shared.store.engine import Database
 from shared.store.tables import ITEM
 from shared.wire.items import Item
+from tests.statements import statements_of
 from tests.stored_turns import (
     OWNER,
     answered,
@@ -22,18 +20,6 @@ from tests.stored_turns import (
     said,
     texts,
 )
-
-
-@contextmanager
-def statements_of(database: Database) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(database.engine, "before_cursor_execute", note)
 
 
 def history(database: Database, response_id: str) -> list[Item] | None:

@@ -14,7 +14,8 @@ from shared.store import conversation_items, conversations, creation, items, res
 from shared.store.engine import Connection, Database
 from shared.store.pages import Page, PageRequest
 from shared.store.tables import RESPONSE
-from tests.stored_conversations import converse, statements_of, take_out
+from tests.statements import plans_of, statements_of
+from tests.stored_conversations import converse, take_out
 from tests.stored_turns import OWNER, answered, create, new_turn, row, said
 
 MANY = 100_000
@@ -142,7 +143,7 @@ def test_pages_of_a_hundred_thousand_items_are_index_searches(database: Database
         assert found == _expected(after, descending)
         # The few entries beyond a cursor near the end may be sorted, as far as Postgres knows their number.
         forbidden = ("Seq Scan", "SCAN", *(("Sort", "TEMP B-TREE", "Bitmap") if len(found) == 100 else ()))
-        for plan in _plans(database, statements):
+        for plan in plans_of(database, statements):
             assert "USING INDEX" in plan or "Index Scan" in plan, plan
             assert not any(word in plan for word in forbidden), plan
 
@@ -157,7 +158,7 @@ def test_a_turn_in_a_long_conversation_is_made_without_reading_it(database: Data
         assert conversation_items.calls(connection, conversation_id) == []
     reading = [(said, given) for said, given in statements if "FROM item" in said or "FROM response" in said]
     assert len(reading) == 3
-    for plan in _plans(database, reading):
+    for plan in plans_of(database, reading):
         assert "ix_item_conversation_id_tools" in plan or "ix_response_conversation_id_active" in plan, plan
 
 
@@ -171,7 +172,7 @@ def test_the_listing_of_one_conversations_responses_does_not_read_the_others(dat
     for filters in ({"conversation_id": conversation_id, "status": None}, {"conversation_id": None, "status": None}):
         with database.read() as connection, statements_of(database) as statements:
             responses.page(connection, OWNER, PageRequest(limit=2), labels={}, **filters)  # type: ignore[arg-type]
-        (plan,) = _plans(database, statements)
+        (plan,) = plans_of(database, statements)
         assert not any(word in plan for word in ("Seq Scan", "SCAN")), plan
 
 
@@ -187,17 +188,6 @@ def _expected(after: str | None, descending: bool) -> list[str]:
     whole = range(MANY - 1, -1, -1) if descending else range(MANY)
     start = whole.index(int(after.removeprefix("msg_"))) + 1 if after else 0
     return [f"msg_{number}" for number in whole[start : start + 100]]
-
-
-def _plans(database: Database, statements: list[tuple[str, Any]]) -> list[str]:
-    sqlite = database.engine.dialect.name == "sqlite"
-    explain = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN "
-    chosen = [(said, given) for said, given in statements if not said.startswith("BEGIN")]
-    with database.read() as connection:
-        return [
-            "\n".join(str(line[-1]) for line in connection.exec_driver_sql(explain + said, given))
-            for said, given in chosen
-        ]
 
 
 def _conversation_of(database: Database, item_id: str) -> str:

@@ -6,7 +6,8 @@ from shared.errors import InvalidRequest
 from shared.store import items, references, responses
 from shared.store.engine import Database
 from shared.wire.items import Item
-from tests.stored_conversations import converse, delete, statements_of, take_out
+from tests.statements import statements_of
+from tests.stored_conversations import converse, delete, take_out
 from tests.stored_turns import OWNER, called, claimed, create, finish, returned, said
 
 

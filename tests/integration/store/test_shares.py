@@ -13,7 +13,8 @@ from shared.errors import RateLimited
 from shared.store import api_keys, creation, sweeping
 from shared.store.admission import Admission
 from shared.store.engine import Database
-from tests.stored_conversations import cancel, converse, end, statements_of
+from tests.statements import statements_of
+from tests.stored_conversations import cancel, converse, end
 from tests.stored_turns import NOW, change, claim, claimed, new_turn, row
 
 SHARE = 2
