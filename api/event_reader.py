@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
-import structlog
-
 from api.row_watch import RowWatch
 from shared.core import sse_frame
 from shared.core.response_render import lifecycle_events
@@ -21,8 +19,6 @@ from shared.wire.response import LOST_NUMBER, TERMINAL_EVENTS
 _MOST_BYTES = 256 * 1024
 _FIRST_FRAMES, _MOST_FRAMES = 32, 1000
 _TERMINAL_HEADS = tuple(f"event: {kind}\n".encode() for kind in TERMINAL_EVENTS)
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import structlog
-
 from shared import clock
 from shared.core import api_key
 from shared.core.api_key import ApiKey, Caller
@@ -17,8 +15,6 @@ ONLY_OWNER: Final = "default"
 _EVERYONE: Final = Caller(ONLY_OWNER, admin=True)
 _FRESH_SECONDS: Final = 3.0
 _MOST_REMEMBERED: Final = 10_000
-
-log = structlog.get_logger()
 
 
 class KeyRing:

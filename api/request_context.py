@@ -1,14 +1,17 @@
 """Around every request and WebSocket: an id in the answer and the logs, an envelope for what nothing else caught."""
 
-import structlog
-from starlette.datastructures import MutableHeaders, QueryParams
+import re
+
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from api import errors
 from shared import ids
 from shared.errors import InvalidRequest, NotFound
 
 _STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+_PLAIN = re.compile(r"[!-~]{1,512}")  # OpenAI's own limit
 
 
 class RequestContext:
@@ -32,17 +35,21 @@ class RequestContext:
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        try:
-            _refuse_nul(scope)
-            await self._app(scope, receive, send_with_id)
-        except Exception as error:  # noqa: BLE001 - the last place that can answer
-            response = errors.answer(error)
-            if started:
-                raise ConnectionAbortedError("the answer broke off") from None
-            await response(scope, receive, send_with_id)
-        finally:
-            structlog.contextvars.unbind_contextvars("request_id")
+        with bound_contextvars(request_id=request_id, **_clients_own_id(scope)):
+            try:
+                _refuse_nul(scope)
+                await self._app(scope, receive, send_with_id)
+            except Exception as error:  # noqa: BLE001 - the last place that can answer
+                response = errors.answer(error)
+                if started:
+                    raise ConnectionAbortedError("the answer broke off") from None
+                await response(scope, receive, send_with_id)
+
+
+def _clients_own_id(scope: Scope) -> dict[str, str]:
+    """The client's name for its request, for the logs; one that is no plain word is left out."""
+    given = Headers(scope=scope).get("x-client-request-id", "")
+    return {"client_request_id": given} if _PLAIN.fullmatch(given) else {}
 
 
 def _refuse_nul(scope: Scope) -> None:

@@ -5,6 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Concatenate, ParamSpec, TypeVar
 
 import orjson
@@ -131,7 +132,7 @@ class ApiRuntime:
             with self.database.read() as connection:
                 return query(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._sql, hop)
+        return await asyncio.get_running_loop().run_in_executor(self._sql, copy_context().run, hop)
 
     async def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a store function in one transaction, in one hop to a thread."""
@@ -140,11 +141,13 @@ class ApiRuntime:
             with self.database.write() as connection:
                 return change(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._sql, hop)
+        return await asyncio.get_running_loop().run_in_executor(self._sql, copy_context().run, hop)
 
     async def end(self, end: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one of the ender's routines in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._enders, lambda: end(*args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._enders, copy_context().run, lambda: end(*args, **kwargs)
+        )
 
     def reader(self, turn: Turn, after: int) -> EventReader:
         """A reader of the turn's events with numbers above `after`."""

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+import structlog
+from structlog.contextvars import get_contextvars
+
 from api.idempotency import COMES_BACK_SECONDS, IdempotencyKey
 from api.runtime import ApiRuntime
 from shared import clock, ids
@@ -20,6 +23,8 @@ from shared.store.admission import Admission
 from shared.store.engine import Connection
 from shared.wire.items import Item
 from shared.wire.requests import ConversationReference, CreateResponse
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,8 @@ async def place(runtime: ApiRuntime, creation: Creation) -> Placed:
     """Store the turn and give it to a worker; one that waits, or was there before, is left where it is."""
     turn = creation.turn
     placed = await runtime.write(creation.store, turn.owner, runtime.admission)
+    if not placed.repeated:
+        log.info("turn_accepted", response_id=turn.id, waits=not placed.dispatchable)
     if placed.dispatchable:
         runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
     return placed
@@ -170,7 +177,7 @@ def prepare(
         owner=caller.owner,
         status=Status.QUEUED,
         created_at=int(clock.now()),
-        request=accepted.request | _orders(generate=generate, compacts=compacts),
+        request=accepted.request | _orders(generate=generate, compacts=compacts) | _origin(),
         ignored=accepted.ignored,
         previous_response_id=body.previous_response_id,
         conversation_id=_conversation_id(body),
@@ -197,6 +204,12 @@ def _input(runtime: ApiRuntime, owner: str, body: CreateResponse, *, native: boo
 def _orders(*, generate: bool, compacts: bool) -> dict[str, bool]:
     """What is done in place of an answer, for the worker to see."""
     return ({} if generate else {"generate": False}) | ({"compact": True} if compacts else {})
+
+
+def _origin() -> dict[str, str]:
+    """The request that made the turn, by which its log lines are found, the worker's too."""
+    request_id = get_contextvars().get("request_id")
+    return {"request_id": request_id} if request_id else {}
 
 
 def _conversation_id(body: CreateResponse) -> str | None:

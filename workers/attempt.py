@@ -101,7 +101,7 @@ class Attempt:
                 if shorter is None:
                     raise
             context = shorter
-            log.info("history_truncated", response_id=self.turn.id, items_before=len(context.before))
+            log.info("history_truncated", items_before=len(context.before))
 
     def _may_shorten(self, error: UpstreamError) -> bool:
         # Not in the middle of an answer: the next one would be written on after it.

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from shared import clock
 from shared.core import compaction, sse_frame, tool_rules
@@ -37,6 +38,13 @@ def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
     turn = _claim(runtime, response_id)
     if turn is None:
         return None
+    # The event loop runs in this context what is given to it from here.
+    with bound_contextvars(response_id=turn.id, attempt=turn.attempt, request_id=turn.request_id):
+        log.debug("turn_claimed", worker=runtime.name)
+        return _run(runtime, turn)
+
+
+def _run(runtime: WorkerRuntime, turn: Turn) -> Outcome | None:
     attempt = Attempt(turn, runtime.publisher, runtime.start_output, runtime.sealed_reasoning.sealer(turn))
     runtime.add(attempt)
     try:
@@ -45,7 +53,7 @@ def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
         outcome = _stream(runtime, attempt)
         return outcome if _finish(runtime, attempt, outcome) else None
     except (TurnLost, asyncio.CancelledError):
-        log.info("turn_lost", response_id=turn.id, attempt=turn.attempt)
+        log.info("turn_lost")
         return None
     finally:
         runtime.remove(attempt)
@@ -84,7 +92,7 @@ def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
         raise
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the turn must end
         # The type alone: a message could repeat the prompt.
-        log.error("turn_crashed", response_id=turn.id, error=type(error).__name__)
+        log.error("turn_crashed", error=type(error).__name__)
         return _failed(runtime, turn, _INTERNAL_ERROR)
 
 

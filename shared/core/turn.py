@@ -53,6 +53,11 @@ class Turn:
         return 600 if self.background else 60
 
     @property
+    def request_id(self) -> str | None:
+        """The request that made it, if that is known."""
+        return self.request.get("request_id")
+
+    @property
     def logged(self) -> bool:
         """Whether the turn's events are published: an unstreamed foreground turn publishes only its end."""
         return self.stream or self.background

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from shared import clock
 from shared.core import sse_frame
 from shared.core.emission import Emission
@@ -21,6 +23,8 @@ from shared.wire.response import LOST_NUMBER, Event, ResponseBody
 _FREEZE_SECONDS = 2
 _RETRY_SECONDS = 0.5
 
+log = structlog.get_logger()
+
 
 class TurnEnder:
     """Writes ends: one transaction each, then the hints. Safe to call from any thread, but not from an event loop."""
@@ -38,7 +42,7 @@ class TurnEnder:
         """FINISH, by the worker that holds the turn; False when it was lost meanwhile and nothing was written."""
         journal = _journal(turn, frames)
         fence = (turn.id, turn.attempt)
-        return self._write(turn, lambda c: attempts.finish(c, fence, turn, body, outcome, journal))
+        return self._write(turn, outcome, lambda c: attempts.finish(c, fence, turn, body, outcome, journal))
 
     def publish_end(self, turn: Turn, number: int, frame: bytes) -> None:
         """Tell subscribers of a turn whose events are not logged that it has ended."""
@@ -71,7 +75,7 @@ class TurnEnder:
         written = [sse_frame.encode(event) for event in closing]
         journal = _journal(turn, kept + written, lost)
         body = closing[-1]["response"]
-        done = self._write(turn, lambda c: attempts.finish_ending(c, fence, turn, body, outcome, journal))
+        done = self._write(turn, outcome, lambda c: attempts.finish_ending(c, fence, turn, body, outcome, journal))
         if done:
             self._freezer.publish_end(turn, closing[-1]["sequence_number"], written[-1])
         return done
@@ -84,7 +88,7 @@ class TurnEnder:
         frames = [sse_frame.encode(event) for event in events]
         journal = _journal(turn, frames)
         body = events[-1]["response"]
-        done = self._write(turn, lambda c: attempts.end_queued(c, turn, body, outcome, journal))
+        done = self._write(turn, outcome, lambda c: attempts.end_queued(c, turn, body, outcome, journal))
         if done:
             self._freezer.publish_end(turn, events[-1]["sequence_number"], frames[-1])
         return done
@@ -93,8 +97,11 @@ class TurnEnder:
         with self._database.write() as connection:
             return attempts.take_over(connection, response_id, ending, lease_seconds=self._lease_seconds)
 
-    def _write(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:
-        return outlast(lambda: self._write_once(turn, end), "end_waits_for_database", turn.id)
+    def _write(self, turn: Turn, outcome: Outcome, end: Callable[[Connection], bool]) -> bool:
+        done = outlast(lambda: self._write_once(turn, end), "end_waits_for_database", turn.id)
+        if done:
+            _tell(turn, outcome)
+        return done
 
     def _write_once(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:
         with self._database.write() as connection:
@@ -108,6 +115,18 @@ class TurnEnder:
 def turn_facts(turn: Turn, at: float) -> dict[str, object]:
     """What the Response tells about its own run, under `turnstone`."""
     return {"attempts": turn.attempts, "started_at": turn.started_at, "ended_at": at}
+
+
+def _tell(turn: Turn, outcome: Outcome) -> None:
+    log.info(
+        "turn_ended",
+        response_id=turn.id,
+        attempt=turn.attempt,
+        request_id=turn.request_id,
+        status=outcome.status.value,
+        code=outcome.error and outcome.error["code"],
+        seconds=round(outcome.at - (turn.started_at or turn.created_at), 3),
+    )
 
 
 def _outcome(turn: Turn, ending: Ending, error: dict[str, str] | None) -> Outcome:

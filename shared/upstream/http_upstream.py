@@ -87,7 +87,7 @@ class HttpUpstream(ABC):
                 delay = None if begun else retry_delay(attempt, self._attempts, error, random.random())  # noqa: S311
                 if delay is None:
                     raise
-                log.warning("upstream_retry", attempt=attempt, delay_seconds=round(delay, 3), reason=error.message)
+                log.warning("upstream_retry", tries=attempt, delay_seconds=round(delay, 3), reason=error.message)
             await asyncio.sleep(delay)
             attempt += 1
 
