@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/responses")
 async def compact(request: Request, runtime: Runtime, caller: Admitted) -> Response:
     """Have the model summarize the input, with all that it goes on from; nothing is stored."""
     body = await read_as(CompactConversation, request, runtime.settings.max_body_bytes)
-    runtime.summaries.refuse_unsealed()
+    runtime.summaries.require()
     creation = turn_creation.prepare(runtime, caller, body)
     with runtime.streams.holding(caller.owner):
         items = await turn_creation.rehearse(runtime, creation)

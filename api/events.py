@@ -9,10 +9,12 @@ from starlette.responses import JSONResponse, Response
 from api import response_stream
 from api.auth import caller_of
 from api.dependencies import Owner, Runtime
-from api.event_tokens import TOKEN_SECONDS, EventTokens
 from shared import clock
 from shared.errors import response_not_found
+from shared.sealing import Seal
 from shared.store import responses
+
+_TOKEN_SECONDS = 300
 
 router = APIRouter(prefix="/v1/responses")
 
@@ -38,13 +40,13 @@ async def make(response_id: str, runtime: Runtime, owner: Owner) -> Response:
     """A token for `GET …/events?token=`, good for five minutes, for this response alone."""
     if await runtime.read(responses.get, owner, response_id) is None:
         raise response_not_found(response_id)
-    token = runtime.event_tokens.make(owner, response_id)
-    expires_at = int(clock.now()) + TOKEN_SECONDS
+    token = runtime.event_tokens.close(response_id, owner)
+    expires_at = int(clock.now()) + _TOKEN_SECONDS
     return JSONResponse({"object": "response.events_token", "token": token, "expires_at": expires_at})
 
 
-def _owner_by(tokens: EventTokens, token: str, response_id: str) -> str:
-    owner = tokens.owner(token, response_id)
+def _owner_by(tokens: Seal, token: str, response_id: str) -> str:
+    owner = tokens.open(response_id, token, _TOKEN_SECONDS)
     if owner is None:
         # The same answer as for an unknown id: a token tells nobody what exists.
         raise response_not_found(response_id)

@@ -13,7 +13,6 @@ import structlog
 
 from api import drain
 from api.event_reader import EventReader, Sources
-from api.event_tokens import EventTokens
 from api.held_turns import HELD_SECONDS, HeldTurns
 from api.idempotency import COMES_BACK_SECONDS
 from api.key_ring import KeyRing
@@ -27,6 +26,7 @@ from shared.core.turn import Turn
 from shared.errors import model_not_found
 from shared.queue import Dispatcher
 from shared.sealed_reasoning import SealedReasoning
+from shared.sealing import Purpose, Seal
 from shared.settings import Settings
 from shared.store import api_processes, journals, responses
 from shared.store.admission import Admission
@@ -39,7 +39,6 @@ from shared.stream.event_log import EventLog
 from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
 from shared.stream.request_rate import RequestRate
-from shared.summaries import Summaries
 from shared.turns.ending import TurnEnder
 from shared.turns.sweeper import Sweeper
 from shared.upstream.registry import Upstreams
@@ -84,9 +83,10 @@ class ApiRuntime:
         self.request_rate = RequestRate(self.redis, keys, settings.requests_per_minute_per_owner)
         self.admission = Admission(settings.queued_turns, settings.queued_turns_per_owner, settings.owner_share)
         self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
-        self.event_tokens = EventTokens.of(settings)
+        self.event_tokens = Seal(settings.secret_key, Purpose.EVENT_TOKEN)
         self.sealed_reasoning = SealedReasoning(settings)
-        self.summaries = Summaries.of(settings)
+        self.summaries = Seal(settings.secret_key, Purpose.SUMMARY)
+        self.webhook_secrets = Seal(settings.secret_key, Purpose.WEBHOOK_SECRET)
         self.stopping = drain.stop_event()
         self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")
         self._enders = ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="ender")

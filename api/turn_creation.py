@@ -1,6 +1,7 @@
 """From an accepted request to a stored turn on its way to a worker."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 from structlog.contextvars import get_contextvars
@@ -135,7 +136,7 @@ async def rehearse(runtime: ApiRuntime, creation: Creation) -> list[Item]:
     """What the model would be told in such a turn, compactions expanded; nothing is stored."""
     owner = creation.turn.owner
     told = await runtime.write(creation.rehearse, owner)
-    return expand(told, runtime.summaries.opener(owner)).items
+    return expand(told, partial(runtime.summaries.open, owner)).items
 
 
 async def place(runtime: ApiRuntime, creation: Creation) -> Placed:
@@ -194,10 +195,10 @@ def _input(runtime: ApiRuntime, owner: str, body: CreateResponse, *, native: boo
     """The turn's own items, and whether its output is to be a compaction."""
     brought = turn_items(body.input, ids.new_item_id, native=native)
     items = runtime.sealed_reasoning.opened(owner, brought, others_too=native)
-    compaction.check(items, runtime.summaries.opener(owner))
+    compaction.check(items, partial(runtime.summaries.open, owner))
     compacts = compaction.is_asked_for(items)
     if compacts or body.context_management:
-        runtime.summaries.refuse_unsealed()
+        runtime.summaries.require()
     return items[:-1] if compacts else items, compacts
 
 

@@ -20,7 +20,6 @@ from shared.store import webhook_outbox, webhooks
 from shared.store.engine import Connection
 from shared.store.webhook_outbox import Sent
 from shared.store.webhooks import Endpoint
-from shared.webhook_secrets import WebhookSecrets
 from shared.wire.webhooks import (
     CreateWebhookEndpoint,
     RotateWebhookSecret,
@@ -41,15 +40,16 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
     refuse_unsafe(body.url, runtime.settings.allowed_networks, "url")
     secret = secret_of(ids.new_signing_key())
     now = int(clock.now())
+    endpoint_id = ids.new_webhook_endpoint_id()
     endpoint = Endpoint(
-        id=ids.new_webhook_endpoint_id(),
+        id=endpoint_id,
         name=body.name,
         url=body.url,
         event_types=_in_order(body.event_types),
         hint=hint_of(secret),
         created_at=now,
         updated_at=now,
-        sealed=(WebhookSecrets.of(runtime.settings).close(secret),),
+        sealed=(runtime.webhook_secrets.close(endpoint_id, secret),),
     )
     await runtime.write(_create, owner, endpoint)
     return _json(_body(endpoint) | {"signing_secret": secret})
@@ -96,7 +96,7 @@ async def rotate_secret(webhook_endpoint_id: str, request: Request, runtime: Run
     """Make another secret, shown this once; the old one signs beside it for a day if that is asked for."""
     body = await read_as(RotateWebhookSecret, request, runtime.settings.max_body_bytes, optional=True)
     secret = secret_of(ids.new_signing_key())
-    sealed = WebhookSecrets.of(runtime.settings).close(secret)
+    sealed = runtime.webhook_secrets.close(webhook_endpoint_id, secret)
     keep_seconds = _DAY_SECONDS if body.keep_old_secret_active_for_24_hours else 0
     now, hint = int(clock.now()), hint_of(secret)
     await runtime.write(
@@ -139,7 +139,7 @@ async def list_event_types(_owner: Owner) -> Response:
 async def _send_sample(runtime: ApiRuntime, endpoint: Endpoint, event_type: str) -> int:
     response_id, now = ids.new_response_id(), int(clock.now())
     content = orjson.dumps(event(event_type, response_id, now))
-    secrets = WebhookSecrets.of(runtime.settings).open(endpoint.sealed)
+    secrets = runtime.webhook_secrets.open_each(endpoint.id, endpoint.sealed)
     headers = signed_headers(webhook_id(response_id, endpoint.id), now, content, secrets)
     try:
         outbound = Outbound(runtime.settings.allowed_networks, runtime.settings.webhook_seconds)

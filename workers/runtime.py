@@ -13,6 +13,7 @@ from shared import ids
 from shared.core.turn import Turn
 from shared.queue import Dispatcher
 from shared.sealed_reasoning import SealedReasoning
+from shared.sealing import Purpose, Seal
 from shared.settings import Settings
 from shared.store import attempts, schema
 from shared.store.engine import Database, is_outage
@@ -20,7 +21,6 @@ from shared.stream.connections import connect, connect_async
 from shared.stream.event_log import EventLog
 from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
-from shared.summaries import Summaries
 from shared.turns.ending import TurnEnder
 from shared.turns.lease import LeaseKeeper
 from shared.turns.sweeper import Sweeper
@@ -56,7 +56,7 @@ class WorkerRuntime:
             lease_seconds=settings.lease_seconds,
             owner_share=settings.owner_share,
         )
-        self.summaries = Summaries.of(settings)
+        self.summaries = Seal(settings.secret_key, Purpose.SUMMARY)
         self.leases = LeaseKeeper(self.database, settings.lease_seconds)
         self.sealed_reasoning = SealedReasoning(settings)
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)

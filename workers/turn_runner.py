@@ -82,7 +82,7 @@ def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
             return _failed(runtime, turn, _CONTEXT_GONE)
         seal = partial(runtime.summaries.close, turn.owner)
         route = route_for(turn.request, runtime.upstreams.of(turn.request["model"]), seal)
-        told = compaction.expand(told, runtime.summaries.opener(turn.owner))
+        told = compaction.expand(told, partial(runtime.summaries.open, turn.owner))
         if tool_rules.may_change_things(turn.request.get("tools", ())):
             _begin_for_good(runtime, turn)
         return runtime.call(attempt.run(route, told, runtime.settings.turn_seconds))

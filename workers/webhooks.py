@@ -15,11 +15,11 @@ import structlog
 from shared import clock, metrics
 from shared.core.webhooks import event, pause_seconds, signed_headers, webhook_id
 from shared.outbound import Outbound, Unreachable
+from shared.sealing import Purpose, Seal
 from shared.settings import Settings
 from shared.store import webhook_outbox
 from shared.store.engine import Connection, Database
 from shared.store.webhook_outbox import Delivery
-from shared.webhook_secrets import WebhookSecrets
 
 _LOOK_SECONDS = 0.5
 _OUTAGE_SECONDS = 5.0
@@ -49,7 +49,7 @@ class WebhookSender:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._outbound = Outbound(settings.allowed_networks, settings.webhook_seconds)
-        self._secrets = WebhookSecrets.of(settings)
+        self._secrets = Seal(settings.secret_key, Purpose.WEBHOOK_SECRET)
         self._lease_seconds = settings.webhook_seconds + _LEASE_MARGIN_SECONDS
         self._first_pause_seconds = settings.webhook_retry_seconds
         self._sql = ThreadPoolExecutor(1, thread_name_prefix="webhook-sql")
@@ -98,7 +98,7 @@ class WebhookSender:
 
     async def _send(self, delivery: Delivery) -> str:
         """The status that was answered, or a word for why there is none."""
-        secrets = self._secrets.open(delivery.endpoint.sealed)
+        secrets = self._secrets.open_each(delivery.endpoint.id, delivery.endpoint.sealed)
         if not secrets:
             return "no_secret_key"
         body = orjson.dumps(event(delivery.event_type, delivery.response_id, delivery.created_at))

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
-from shared.sealing import Seal
+from shared.sealing import Purpose, Seal
 from tests.acceptance.turns import answer, script_gated
 from tests.raw_http import RawStream, numbers
 from tests.scripted_upstream import ScriptedUpstream
@@ -52,9 +53,13 @@ def test_a_token_opens_no_other_response(
     assert refused.json() == unknown.json()
 
 
-@pytest.mark.parametrize("secret", ["s" * 33, "s" * 32], ids=["another key", "another purpose"])
-def test_a_token_made_elsewhere_opens_nothing(http: httpx2.Client, made: str, secret: str) -> None:
-    forged = Seal(secret, "something else").close(f'["default","{made}"]'.encode())
+@pytest.mark.parametrize(
+    ("key", "purpose"),
+    [("s" * 33, Purpose.EVENT_TOKEN), ("s" * 32, Purpose.REASONING)],
+    ids=["another key", "another purpose"],
+)
+def test_a_token_made_elsewhere_opens_nothing(http: httpx2.Client, made: str, key: str, purpose: Purpose) -> None:
+    forged = Seal(SecretStr(key), purpose).close(made, "default")
     assert http.get(f"/responses/{made}/events", params={"token": forged}).status_code == 404
 
 

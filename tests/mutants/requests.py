@@ -187,7 +187,7 @@ REQUESTS = (
         "what was sealed for one owner opens for no other",
         "I1",
         "shared/sealing.py",
-        "return str(text) if sealed_for == owner else None",
+        "return str(text) if name == bound_to else None",
         "return str(text)",
         ("tests/unit/test_sealed_reasoning.py::test_what_does_not_open_is_refused_by_its_place",),
     ),

@@ -18,8 +18,6 @@ from shared.core.compaction import (
 )
 from shared.core.context import Context
 from shared.errors import InvalidRequest
-from shared.settings import Settings
-from shared.summaries import Summaries
 
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "status": "completed"}
 OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "done"}
@@ -131,19 +129,3 @@ def test_a_summary_is_asked_for_without_what_an_answer_may_need() -> None:
 def test_what_the_model_has_not_said_itself_is_kept() -> None:
     users = [said("a"), said("b", "system")]
     assert kept([users[0], said("c", "assistant"), CALL, OUTPUT, users[1], compaction("S")]) == users
-
-
-def test_a_summary_opens_for_its_owner_under_its_key_only() -> None:
-    ours, theirs = (Summaries.of(Settings(secret_key=letter * 32)) for letter in "ab")
-    sealed = ours.close("me", "All of it.")
-    assert "All of it." not in sealed
-    assert ours.opener("me")(sealed) == "All of it."
-    assert ours.opener("you")(sealed) is None
-    assert theirs.opener("me")(sealed) is None
-    assert Summaries.of(Settings()).opener("me")(sealed) is None
-
-
-def test_without_a_key_no_summary_is_sealed() -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        Summaries.of(Settings()).refuse_unsealed()
-    assert refused.value.code == "no_secret_key"
