@@ -4,19 +4,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-ENVIRONMENT=.venv-audit
-LOCK=requirements/audit.txt
-if ! cmp -s "$LOCK" "$ENVIRONMENT/.installed"; then
-    echo "Installing pip-audit into $ENVIRONMENT …"
-    .venv/bin/python -m venv "$ENVIRONMENT"
-    "$ENVIRONMENT/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$LOCK" || {
-        echo "pip-audit could not be installed: nothing was audited."
-        exit 0
-    }
-    cp "$LOCK" "$ENVIRONMENT/.installed"
-fi
+. ops/locked_tool.sh
+locked_tool pip-audit .venv-audit requirements/audit.txt || {
+    echo "pip-audit could not be installed: nothing was audited."
+    exit 0
+}
 
-if TOLD=$("$ENVIRONMENT/bin/pip-audit" --requirement requirements/run.txt --disable-pip --require-hashes \
+if TOLD=$(.venv-audit/bin/pip-audit --requirement requirements/run.txt --disable-pip --require-hashes \
     --progress-spinner off --timeout 15 2>&1); then
     echo "$TOLD" | grep -q "could not be audited" && echo "Some packages are not known where vulnerabilities are listed."
     echo "No known vulnerabilities in what could be looked up."
