@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +10,7 @@ from starlette.responses import Response
 from api import turn_creation
 from api.caller import while_connected
 from api.dependencies import Admitted, Runtime
+from api.json_response import Json
 from api.request_body import read_as
 from api.runtime import ApiRuntime
 from api.turn_creation import Creation
@@ -35,7 +35,7 @@ async def compact(request: Request, runtime: Runtime, caller: Admitted) -> Respo
         items = await turn_creation.rehearse(runtime, creation)
         summary = await while_connected(request, _summarize(runtime, creation, items))
     sealed = compaction_item(ids.new_item_id("compaction"), runtime.summaries.close(caller.owner, summary.text))
-    return Response(orjson.dumps(_answer([*map(_listed, kept(items)), sealed], summary)), media_type="application/json")
+    return Json(_answer([*map(_listed, kept(items)), sealed], summary))
 
 
 async def _summarize(runtime: ApiRuntime, creation: Creation, items: list[Item]) -> Summary:

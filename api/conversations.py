@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dependencies import Owner, Runtime
 from api.idempotency import IdempotencyKey, key_of
+from api.json_response import Json
 from api.listing import Labels, PageQuery, listed
 from api.request_body import read_as
 from api.runtime import ApiRuntime
@@ -61,7 +61,7 @@ async def delete(conversation_id: str, runtime: Runtime, owner: Owner) -> Respon
     """Delete a conversation; items that are in a response stay there."""
     if not await runtime.write(conversations.remove, owner, conversation_id):
         raise conversation_not_found(conversation_id)
-    return _json({"id": conversation_id, "object": "conversation.deleted", "deleted": True})
+    return Json({"id": conversation_id, "object": "conversation.deleted", "deleted": True})
 
 
 async def find(runtime: ApiRuntime, owner: str, conversation_id: str) -> Conversation:
@@ -74,7 +74,7 @@ async def find(runtime: ApiRuntime, owner: str, conversation_id: str) -> Convers
 
 def rendered(conversation: Conversation) -> Response:
     """A conversation as the answer."""
-    return _json(_body(conversation))
+    return Json(_body(conversation))
 
 
 def _create(
@@ -98,7 +98,3 @@ def _body(conversation: Conversation) -> dict[str, Any]:
         "created_at": conversation.created_at,
         "metadata": conversation.metadata,
     }
-
-
-def _json(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")

@@ -9,8 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from api.json_response import Json
 from shared.core.input_items import invalid_field
 from shared.errors import (
     BodyTooLarge,
@@ -108,4 +109,4 @@ def _http(error: HTTPException) -> Response:
 
 
 def _envelope(status: int, kind: str, message: str, param: str | None, code: str | None) -> Response:
-    return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": code}}, status)
+    return Json({"error": {"message": message, "type": kind, "param": param, "code": code}}, status)

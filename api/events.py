@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from api import response_stream
 from api.auth import caller_of
 from api.dependencies import Owner, Runtime
+from api.json_response import Json
 from shared import clock
 from shared.errors import response_not_found
 from shared.sealing import Seal
@@ -42,7 +43,7 @@ async def make(response_id: str, runtime: Runtime, owner: Owner) -> Response:
         raise response_not_found(response_id)
     token = runtime.event_tokens.close(response_id, owner)
     expires_at = int(clock.now()) + _TOKEN_SECONDS
-    return JSONResponse({"object": "response.events_token", "token": token, "expires_at": expires_at})
+    return Json({"object": "response.events_token", "token": token, "expires_at": expires_at})
 
 
 def _owner_by(tokens: Seal, token: str, response_id: str) -> str:

@@ -3,9 +3,10 @@
 import asyncio
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from api.dependencies import AdminOnly, Asking, Runtime
+from api.json_response import Json
 from api.runtime import ApiRuntime
 from shared import metrics
 from shared.errors import NotFound
@@ -20,7 +21,7 @@ _CHECK_SECONDS = 2
 @router.get("/healthz")
 async def healthz() -> Response:
     """Alive."""
-    return JSONResponse({"status": "ok"})
+    return Json({"status": "ok"})
 
 
 @router.get("/readyz")
@@ -28,7 +29,7 @@ async def readyz(runtime: Runtime) -> Response:
     """Ready when the database answers. Redis may be away: turns are accepted all the same, and run when it is back."""
     database, redis = await asyncio.gather(_database(runtime), _redis(runtime))
     status = "stopping" if runtime.stopping.is_set() else "ok" if database else "unavailable"
-    return JSONResponse({"status": status, "database": database, "redis": redis}, 200 if status == "ok" else 503)
+    return Json({"status": status, "database": database, "redis": redis}, 200 if status == "ok" else 503)
 
 
 @router.get("/metrics", dependencies=[AdminOnly])
@@ -41,7 +42,7 @@ async def get_metrics() -> Response:
 async def models(runtime: Runtime, caller: Asking) -> Response:
     """The models of all upstreams that the caller may use."""
     usable = [model for model in await runtime.upstreams.models() if caller.may_use(model["id"])]
-    return JSONResponse({"object": "list", "data": usable})
+    return Json({"object": "list", "data": usable})
 
 
 @router.get("/v1/models/{model:path}")
@@ -49,7 +50,7 @@ async def model(model: str, runtime: Runtime, caller: Asking) -> Response:
     """One model, by the id it is listed under."""
     for served in await runtime.upstreams.models():
         if served["id"] == model and caller.may_use(model):
-            return JSONResponse(served)
+            return Json(served)
     raise NotFound(f"The model '{model[:80]}' does not exist.", "model", "model_not_found")
 
 

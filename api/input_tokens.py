@@ -1,6 +1,5 @@
 """/v1/responses/input_tokens: how many tokens a turn's model would read, by the count of its own server."""
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +7,7 @@ from starlette.responses import Response
 from api import turn_creation
 from api.caller import while_connected
 from api.dependencies import Admitted, Runtime
+from api.json_response import Json
 from api.request_body import read_as
 from shared.wire.requests import CountInputTokens
 
@@ -24,4 +24,4 @@ async def count(request: Request, runtime: Runtime, caller: Admitted) -> Respons
         items = await turn_creation.rehearse(runtime, creation)
         counting = runtime.upstreams.of(asked["model"]).count_tokens(asked, items)
         counted = {"object": "response.input_tokens", "input_tokens": await while_connected(request, counting)}
-    return Response(orjson.dumps(counted), media_type="application/json")
+    return Json(counted)

@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.json_response import Json
 from shared.errors import InvalidRequest
 from shared.store.pages import PageRequest
 
@@ -45,4 +45,4 @@ def listed(data: Sequence[dict[str, Any]], has_more: bool) -> Response:
         "last_id": data[-1]["id"] if data else None,
         "has_more": has_more,
     }
-    return Response(orjson.dumps(listing), media_type="application/json")
+    return Json(listing)

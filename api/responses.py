@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api import foreground, response_stream, turn_creation
 from api.dependencies import INCLUDE, Admitted, Owner, Runtime
 from api.idempotency import key_of
+from api.json_response import Json
 from api.listing import Labels, PageQuery, listed
 from api.request_body import read_as
 from api.runtime import ApiRuntime
@@ -115,9 +116,7 @@ async def delete(response_id: str, runtime: Runtime, owner: Owner) -> Response:
     if not await runtime.write(responses.remove, owner, response_id):
         await find(runtime, owner, response_id)
         raise InvalidRequest("Cannot delete an in-flight response.", "response_id", "invalid_request_error")
-    return Response(
-        orjson.dumps({"id": response_id, "object": "response", "deleted": True}), media_type="application/json"
-    )
+    return Json({"id": response_id, "object": "response", "deleted": True})
 
 
 @router.get("/{response_id}/input_items", dependencies=[INCLUDE])
@@ -178,7 +177,7 @@ async def _answer(runtime: ApiRuntime, stored: Stored, ahead: int | None = None)
             ahead = await runtime.read(responses.turns_ahead, stored.turn.id)
         body["turnstone"]["queue_position"] = ahead
     headers = {"openai-poll-after-ms": str(runtime.settings.poll_after_ms)}
-    return Response(orjson.dumps(body), media_type="application/json", headers=headers)
+    return Json(body, headers=headers)
 
 
 def _body(stored: Stored) -> ResponseBody:

@@ -67,13 +67,7 @@ class ApiRuntime:
         self.event_log = EventLog(self.redis, keys, settings.stream_log_seconds)
         self.dispatcher = Dispatcher(settings)
         freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
-        self.ender = TurnEnder(
-            self.database,
-            freezer,
-            self.dispatcher,
-            lease_seconds=settings.lease_seconds,
-            owner_share=settings.owner_share,
-        )
+        self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings)
         self.attached: Counter[str] = Counter()
         """How many callers are there for each foreground turn with an idempotency key."""
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)

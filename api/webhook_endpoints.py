@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dependencies import Owner, Runtime
+from api.json_response import Json
 from api.listing import PageQuery, listed
 from api.request_body import read_as
 from api.runtime import ApiRuntime
@@ -52,7 +53,7 @@ async def create(request: Request, runtime: Runtime, owner: Owner) -> Response:
         sealed=(runtime.webhook_secrets.close(endpoint_id, secret),),
     )
     await runtime.write(_create, owner, endpoint)
-    return _json(_body(endpoint) | {"signing_secret": secret})
+    return Json(_body(endpoint) | {"signing_secret": secret})
 
 
 @router.get("/webhook_endpoints")
@@ -65,7 +66,7 @@ async def list_endpoints(runtime: Runtime, owner: Owner, page_request: PageQuery
 @router.get("/webhook_endpoints/{webhook_endpoint_id}")
 async def get(webhook_endpoint_id: str, runtime: Runtime, owner: Owner) -> Response:
     """An endpoint, without its secret."""
-    return _json(_body(await _find(runtime, owner, webhook_endpoint_id)))
+    return Json(_body(await _find(runtime, owner, webhook_endpoint_id)))
 
 
 @router.post("/webhook_endpoints/{webhook_endpoint_id}")
@@ -80,7 +81,7 @@ async def update(webhook_endpoint_id: str, request: Request, runtime: Runtime, o
     endpoint = await _find(runtime, owner, webhook_endpoint_id)
     if endpoint.disabled_at is not None or any(getattr(endpoint, name) != value for name, value in asked.items()):
         await runtime.write(webhooks.change, owner, endpoint.id, int(clock.now()), asked)
-    return _json(_body(await _find(runtime, owner, webhook_endpoint_id)))
+    return Json(_body(await _find(runtime, owner, webhook_endpoint_id)))
 
 
 @router.delete("/webhook_endpoints/{webhook_endpoint_id}")
@@ -88,7 +89,7 @@ async def delete(webhook_endpoint_id: str, runtime: Runtime, owner: Owner) -> Re
     """Delete an endpoint, with all that was still to be sent to it."""
     if not await runtime.write(webhooks.remove, owner, webhook_endpoint_id):
         raise _not_found(webhook_endpoint_id)
-    return _json({"id": webhook_endpoint_id, "object": "webhook_endpoint.deleted", "deleted": True})
+    return Json({"id": webhook_endpoint_id, "object": "webhook_endpoint.deleted", "deleted": True})
 
 
 @router.post("/webhook_endpoints/{webhook_endpoint_id}/rotate_secret")
@@ -102,7 +103,7 @@ async def rotate_secret(webhook_endpoint_id: str, request: Request, runtime: Run
     await runtime.write(
         webhooks.rotate, owner, webhook_endpoint_id, now, sealed=sealed, hint=hint, keep_seconds=keep_seconds
     )
-    return _json(_body(await _find(runtime, owner, webhook_endpoint_id)) | {"signing_secret": secret})
+    return Json(_body(await _find(runtime, owner, webhook_endpoint_id)) | {"signing_secret": secret})
 
 
 @router.post("/webhook_endpoints/{webhook_endpoint_id}/test")
@@ -117,7 +118,7 @@ async def test(webhook_endpoint_id: str, request: Request, runtime: Runtime, own
         "success": True,
         "status_code": await _send_sample(runtime, endpoint, body.event_type),
     }
-    return _json(result)
+    return Json(result)
 
 
 @router.get("/webhook_endpoints/{webhook_endpoint_id}/deliveries")
@@ -127,13 +128,13 @@ async def list_deliveries(
     """What was last to be sent to an endpoint, newest first, and what became of it; kept for a week."""
     endpoint = await _find(runtime, owner, webhook_endpoint_id)
     sent = await runtime.read(webhook_outbox.sent, owner, endpoint.id, limit)
-    return _json({"object": "list", "data": [_delivery(one, endpoint.id) for one in sent]})
+    return Json({"object": "list", "data": [_delivery(one, endpoint.id) for one in sent]})
 
 
 @router.get("/webhook_event_types")
 async def list_event_types(_owner: Owner) -> Response:
     """The events that an endpoint can be sent."""
-    return _json({"object": "list", "data": EVENT_TYPES})
+    return Json({"object": "list", "data": EVENT_TYPES})
 
 
 async def _send_sample(runtime: ApiRuntime, endpoint: Endpoint, event_type: str) -> int:
@@ -201,7 +202,3 @@ def _status(sent: Sent) -> str:
 
 def _not_found(endpoint_id: str) -> NotFound:
     return NotFound(f"Webhook endpoint with id '{endpoint_id[:80]}' not found.", param="webhook_endpoint_id")
-
-
-def _json(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")

@@ -49,13 +49,7 @@ class WorkerRuntime:
         keys = Keys(settings.key_prefix)
         freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
         self.dispatcher = Dispatcher(settings)
-        self.ender = TurnEnder(
-            self.database,
-            freezer,
-            self.dispatcher,
-            lease_seconds=settings.lease_seconds,
-            owner_share=settings.owner_share,
-        )
+        self.ender = TurnEnder(self.database, freezer, self.dispatcher, settings)
         self.summaries = Seal(settings.secret_key, Purpose.SUMMARY)
         self.leases = LeaseKeeper(self.database, settings.lease_seconds)
         self.sealed_reasoning = SealedReasoning(settings)

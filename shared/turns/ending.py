@@ -12,6 +12,7 @@ from shared.core.response_render import lifecycle_events
 from shared.core.turn import Ending, Outcome, Turn
 from shared.core.turn_status import Status
 from shared.queue import Dispatcher
+from shared.settings import Settings
 from shared.store import attempts, journals, shares
 from shared.store.attempts import Journal
 from shared.store.engine import Connection, Database
@@ -29,14 +30,12 @@ log = structlog.get_logger()
 class TurnEnder:
     """Writes ends: one transaction each, then the hints. Safe to call from any thread, but not from an event loop."""
 
-    def __init__(
-        self, database: Database, freezer: LogFreezer, dispatcher: Dispatcher, *, lease_seconds: float, owner_share: int
-    ) -> None:
+    def __init__(self, database: Database, freezer: LogFreezer, dispatcher: Dispatcher, settings: Settings) -> None:
         self._database = database
         self._freezer = freezer
         self._dispatcher = dispatcher
-        self._lease_seconds = lease_seconds
-        self._owner_share = owner_share
+        self._lease_seconds = settings.lease_seconds
+        self._owner_share = settings.owner_share
 
     def finish(self, turn: Turn, body: ResponseBody, outcome: Outcome, frames: list[bytes]) -> bool:
         """FINISH, by the worker that holds the turn; False when it was lost meanwhile and nothing was written."""

@@ -51,11 +51,12 @@ def new_sweeper(database: Database, broker: Broker, redis_url: str, key_prefix: 
     """Makes sweepers; unless given other settings, they sweep when they are told to."""
     client = connect(redis_url)
     freezer = LogFreezer(client, Keys(key_prefix), 60)
-    ender = TurnEnder(database, freezer, broker, lease_seconds=LEASE_SECONDS, owner_share=SHARE)  # type: ignore[arg-type]
+    default = {"sweep_seconds": 3600, "lease_seconds": LEASE_SECONDS, "turns_per_owner": SHARE}
+    ender = TurnEnder(database, freezer, broker, Settings(**default))  # type: ignore[arg-type]
     made: list[Sweeper] = []
 
     def make(**given: float) -> Sweeper:
-        settings = Settings(**{"sweep_seconds": 3600, "lease_seconds": LEASE_SECONDS} | given)
+        settings = Settings(**default | given)
         made.append(Sweeper(database, ender, broker, settings))  # type: ignore[arg-type]
         return made[-1]
 

@@ -16,6 +16,7 @@ from shared.core.chunks import Text
 from shared.core.response_render import lifecycle_events
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
+from shared.settings import Settings
 from shared.store import attempts, journals, responses
 from shared.store.engine import Database
 from shared.stream.connections import Redis, connect, connect_async
@@ -53,7 +54,8 @@ class Stage:
         self._url = url
         self.redis: Redis = connect(url)
         freezer = LogFreezer(self.redis, self.keys, 60)
-        self.ender = TurnEnder(database, freezer, self.dispatched, lease_seconds=30, owner_share=SHARE)  # type: ignore[arg-type]
+        settings = Settings(lease_seconds=30, turns_per_owner=SHARE)
+        self.ender = TurnEnder(database, freezer, self.dispatched, settings)  # type: ignore[arg-type]
 
     def append(self, turn: Turn, frames: list[bytes], first: int = 0) -> int:
         """What the worker's publisher does."""
