@@ -1,15 +1,14 @@
 """What `TURNSTONE_ENV=production` does not start with: each a setting that is fine on one's own machine alone."""
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
 
-from shared.settings import PREFIX, Settings, SettingsError, secret_from_environment
+from shared.settings import PREFIX, Settings, SettingsError
 
-_FLOWER_LOGIN: Final = "FLOWER_BASIC_AUTH"
 _FEWEST_CHARACTERS: Final = 12
 """Different ones, of the 32 that a secret key has at least: random ones of any alphabet have more."""
 
@@ -28,16 +27,6 @@ def advise(settings: Settings) -> None:
     """Log what is allowed in production and seldom meant."""
     if settings.env == "production" and settings.sql_url.startswith("sqlite"):
         log.warning("sqlite_in_production", advice="fits one host whose disk is safe; otherwise Postgres")
-
-
-def check_flower(settings: Settings, arguments: Sequence[str]) -> None:
-    """Raise SettingsError for a Flower, as these arguments start it, that would ask for no login in production."""
-    if settings.env != "production" or "flower" not in arguments:
-        return
-    login = secret_from_environment(_FLOWER_LOGIN)
-    user, _, password = (login.get_secret_value() if login else "").partition(":")
-    if not (user and password):
-        raise SettingsError(f"{_FLOWER_LOGIN} is not set to user:password: Flower would let everybody in.")
 
 
 def refusals(settings: Settings) -> list[str]:

@@ -7,8 +7,10 @@
 Every wait has a deadline; `log_tails` is what to print when a test fails.
 """
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -134,6 +136,20 @@ class WorkerProcess(Process):
 
     def _is_ready(self) -> bool:
         return " ready." in self.said
+
+
+class FlowerProcess(Process):
+    """Flower, as `turnstone flower` starts it."""
+
+    def __init__(self, login: str, environment: Mapping[str, str], directory: Path) -> None:
+        self.port = free_port()
+        command = commands.turnstone_command("flower", "--port", str(self.port))
+        super().__init__("flower", command, {**environment, "FLOWER_BASIC_AUTH": login}, directory)
+
+    def _is_ready(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            return True
+        return False
 
 
 class Stack:

@@ -1,6 +1,5 @@
 """The Celery application of a worker process: `celery -A workers.app worker`."""
 
-import sys
 from functools import cache
 from typing import Any
 
@@ -15,10 +14,6 @@ from workers import drain
 from workers.runtime import WorkerRuntime
 
 settings = load_settings()
-try:
-    production.check_flower(settings, sys.argv)
-except SettingsError as error:
-    raise SystemExit(f"turnstone: {error}") from None
 app = celery_app(settings)
 app.conf.imports = ["workers.tasks"]
 app.conf.worker_pool = "workers.pool:TaskPool"

@@ -13,7 +13,7 @@ from shared.core.context import Context
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.errors import InvalidRequest
-from shared.store import attempts, context
+from shared.store import attempts, context, responses
 from shared.store.engine import is_outage
 from shared.turns.ending import turn_facts
 from shared.turns.outage import outlast
@@ -57,6 +57,16 @@ def _run(runtime: WorkerRuntime, turn: Turn) -> Outcome | None:
         return None
     finally:
         runtime.remove(attempt)
+
+
+def status_elsewhere(runtime: WorkerRuntime, response_id: str) -> Status | None:
+    """What has become of a turn that this worker did not end."""
+
+    def look() -> Status | None:
+        with runtime.database.read() as connection:
+            return responses.status(connection, response_id)
+
+    return outlast(look, "status_waits_for_database", response_id)
 
 
 def _claim(runtime: WorkerRuntime, response_id: str) -> Turn | None:

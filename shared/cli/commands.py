@@ -40,10 +40,11 @@ def worker_command(name: str, *, events: bool = False) -> list[str]:
     return [*command, "--task-events"] if events else command
 
 
-def flower_command() -> list[str]:
-    """Flower on loopback, looking only; its password comes in `FLOWER_BASIC_AUTH`."""
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "flower"]
-    return [*command, "--address=127.0.0.1", f"--port={FLOWER_PORT}", "--read_only"]
+def flower_command(host: str = "127.0.0.1", port: int = FLOWER_PORT) -> list[str]:
+    """Flower, looking only; its login comes in `FLOWER_BASIC_AUTH`."""
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.flower", "flower"]
+    command += [f"--address={host}", f"--port={port}", "--read_only", "--max_tasks=10000", "--logging=none"]
+    return [*command, "--tasks_columns=uuid,state,exception,received,runtime,worker"]
 
 
 def demo_upstream_command(port: int) -> list[str]:

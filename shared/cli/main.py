@@ -57,6 +57,16 @@ def worker(name: Name = None, events: Events = False) -> None:
         commands.become(command, commands.environment(_to_serve()))
 
 
+@app.command("flower")
+def flower_command(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port.")] = commands.FLOWER_PORT,
+) -> None:
+    """Run Flower, which shows workers and turns to whoever has the login in FLOWER_BASIC_AUTH (user:password)."""
+    with _clear_errors():
+        commands.become(commands.flower_command(host, port), commands.environment(_settings()))
+
+
 @app.command()
 def migrate() -> None:
     """Bring the database schema up to date."""

@@ -36,6 +36,7 @@ _OBSERVE = update(RESPONSE).where(*_UNSEEN).values(observed=True)
 _LOOK = select(RESPONSE.c.id, RESPONSE.c.status, RESPONSE.c.attempt, RESPONSE.c.ending).where(
     RESPONSE.c.id.in_(bindparam("asked", expanding=True))
 )
+_STATUS = select(func.coalesce(RESPONSE.c.ending, RESPONSE.c.status)).where(_ASKED)
 
 
 def _line() -> Select[int]:
@@ -167,6 +168,12 @@ def look(connection: Connection, response_ids: Sequence[str]) -> dict[str, Sight
     """The state of many turns at once; missing ones were deleted."""
     rows = connection.execute(_LOOK, {"asked": response_ids})
     return {row.id: Sight(Status(row.status), max(1, row.attempt - (row.ending is not None))) for row in rows}
+
+
+def status(connection: Connection, response_id: str) -> Status | None:
+    """What a turn is, or is being made from outside; None when it was deleted."""
+    found: str | None = connection.execute(_STATUS, {"asked": response_id}).scalar()
+    return Status(found) if found else None
 
 
 def is_due() -> ColumnElement[bool]:

@@ -1,0 +1,41 @@
+"""Flower with everything behind its login: `celery -A workers.flower flower` loads this before it serves."""
+
+import logging
+import re
+
+from flower.views import monitor, tasks
+from tornado.web import authenticated
+
+from shared.logging import configure_logging
+from shared.queue import celery_app
+from shared.settings import SettingsError, load_settings, secret_from_environment
+
+_LOGIN = "FLOWER_BASIC_AUTH"
+# With other characters Flower would answer 500 to everybody.
+_USER_AND_PASSWORD = re.compile(r"[!-9;-~]+:[!-~]+")
+
+
+def _require_login() -> None:
+    login = secret_from_environment(_LOGIN)
+    logins = login.get_secret_value().split(",") if login else [""]
+    if not all(map(_USER_AND_PASSWORD.fullmatch, logins)):
+        raise SettingsError(f"{_LOGIN} is not set to user:password, in ASCII.")
+
+
+def _close_what_flower_leaves_open() -> None:
+    for page in (monitor.Metrics, monitor.Healthcheck):
+        page.get = authenticated(page.get)
+
+
+try:
+    settings = load_settings()
+    _require_login()
+except SettingsError as error:
+    raise SystemExit(f"turnstone flower: {error}") from None
+
+configure_logging(settings)
+# It warns of each worker that does not answer within a second, as at every start.
+logging.getLogger("flower").setLevel(logging.ERROR)
+_close_what_flower_leaves_open()
+tasks.TASK_COLUMNS |= {"uuid": "Response", "exception": "Error"}
+app = celery_app(settings)
