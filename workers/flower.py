@@ -1,6 +1,5 @@
 """Flower with everything behind its login: `celery -A workers.flower flower` loads this before it serves."""
 
-import logging
 import re
 
 from flower.views import monitor, tasks
@@ -34,8 +33,6 @@ except SettingsError as error:
     raise SystemExit(f"turnstone flower: {error}") from None
 
 configure_logging(settings)
-# It warns of each worker that does not answer within a second, as at every start.
-logging.getLogger("flower").setLevel(logging.ERROR)
 _close_what_flower_leaves_open()
 tasks.TASK_COLUMNS |= {"uuid": "Response", "exception": "Error"}
 app = celery_app(settings)

@@ -43,7 +43,8 @@ def worker_command(name: str, *, events: bool = False) -> list[str]:
 def flower_command(host: str = "127.0.0.1", port: int = FLOWER_PORT) -> list[str]:
     """Flower, looking only; its login comes in `FLOWER_BASIC_AUTH`."""
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.flower", "flower"]
-    command += [f"--address={host}", f"--port={port}", "--read_only", "--max_tasks=10000", "--logging=none"]
+    # It warns of each worker that does not answer within a second, as at every start.
+    command += [f"--address={host}", f"--port={port}", "--read_only", "--max_tasks=10000", "--logging=error"]
     return [*command, "--tasks_columns=uuid,state,exception,received,runtime,worker"]
 
 
