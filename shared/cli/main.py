@@ -1,18 +1,16 @@
 """The `turnstone` command. Exit codes: 0 done, 1 it did not work, 2 the settings or arguments are wrong."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from shared import production
-from shared.cli import commands, demo, doctor, up
-from shared.cli.errors import CommandError
+from shared.cli import commands, demo, doctor, operator_commands, up
+from shared.cli.errors import CommandError, clear_errors
 from shared.core.api_key import Caller
-from shared.settings import Settings, SettingsError, load_settings
+from shared.settings import Settings, load_settings
 from shared.upstream import upstreams_file
 
 app = typer.Typer(
@@ -24,6 +22,7 @@ app = typer.Typer(
 
 keys_app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+app.add_typer(operator_commands.app)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on, instead of TURNSTONE_HOST.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port, instead of TURNSTONE_PORT.")]
@@ -36,14 +35,14 @@ Flower = Annotated[bool, typer.Option("--flower", help=f"Also start Flower on 12
 @app.command("up")
 def up_command(host: Host = None, port: Port = None, data_dir: DataDir = None, flower: Flower = False) -> None:
     """Start everything: API, workers, and an embedded Valkey and a demo upstream where none is configured."""
-    with _clear_errors():
+    with clear_errors():
         up.run(_to_serve(host=host, port=port, data_dir=data_dir), flower=flower)
 
 
 @app.command()
 def api(host: Host = None, port: Port = None) -> None:
     """Run one API process."""
-    with _clear_errors():
+    with clear_errors():
         settings = _to_serve(host=host, port=port)
         command = commands.api_command("--host", settings.host, "--port", str(settings.port))
         commands.become(command, commands.environment(settings))
@@ -52,7 +51,7 @@ def api(host: Host = None, port: Port = None) -> None:
 @app.command()
 def worker(name: Name = None, events: Events = False) -> None:
     """Run one Celery worker process."""
-    with _clear_errors():
+    with clear_errors():
         command = commands.worker_command(name or f"worker-{os.getpid()}", events=events)
         commands.become(command, commands.environment(_to_serve()))
 
@@ -63,14 +62,14 @@ def flower_command(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port.")] = commands.FLOWER_PORT,
 ) -> None:
     """Run Flower, which shows workers and turns to whoever has the login in FLOWER_BASIC_AUTH (user:password)."""
-    with _clear_errors():
+    with clear_errors():
         commands.become(commands.flower_command(host, port), commands.environment(_settings()))
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database schema up to date."""
-    with _clear_errors():
+    with clear_errors():
         settings = _settings()
         if settings.database_url is None:
             settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -86,7 +85,7 @@ def migrate() -> None:
 @app.command("doctor")
 def doctor_command() -> None:
     """Check database, Redis, broker, workers and upstream, and say what to do."""
-    with _clear_errors():
+    with clear_errors():
         raise typer.Exit(0 if doctor.run(_settings()) else 1)
 
 
@@ -99,7 +98,7 @@ def demo_command(
     ] = None,
 ) -> None:
     """Run the main job and tell what happened; without --base-url on a stack of its own, in a temporary directory."""
-    with _clear_errors():
+    with clear_errors():
         demo.run(base_url, model, max_output_tokens)
 
 
@@ -110,7 +109,7 @@ def show_usage(
     """Show the tokens of each owner and model, as the model servers counted them, of turns still stored."""
     from shared.cli import usage
 
-    with _clear_errors():
+    with clear_errors():
         typer.echo("\n".join(usage.table(_settings(), lately)))
 
 
@@ -124,7 +123,7 @@ def create_key(
     """Make a key and print it: it is shown this once."""
     from shared.cli import keys
 
-    with _clear_errors():
+    with clear_errors():
         typer.echo(keys.create(_settings(), Caller(owner, admin, tuple(model) if model else None), expires))
 
 
@@ -133,7 +132,7 @@ def list_keys() -> None:
     """Show all keys: their beginnings, owners and what they allow."""
     from shared.cli import keys
 
-    with _clear_errors():
+    with clear_errors():
         typer.echo("\n".join(keys.table(_settings())))
 
 
@@ -144,7 +143,7 @@ def revoke_key(
     """Make a key worthless, within seconds, everywhere."""
     from shared.cli import keys
 
-    with _clear_errors():
+    with clear_errors():
         keys.revoke(_settings(), key)
         typer.echo(f"revoked {key[:12] if not key.startswith('sk-ts-') else key[6:18]}")
 
@@ -160,15 +159,3 @@ def _to_serve(**flags: object) -> Settings:
     if settings.upstreams_file is not None:
         upstreams_file.tables(settings)
     return settings
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    try:
-        yield
-    except SettingsError as error:
-        typer.echo(f"turnstone: wrong settings\n{error}", err=True)
-        raise typer.Exit(2) from None
-    except CommandError as error:
-        typer.echo(f"turnstone: {error}", err=True)
-        raise typer.Exit(1) from None

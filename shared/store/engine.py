@@ -52,6 +52,13 @@ class Database:
         with self._turn_to_write(), self.engine.begin() as connection:
             yield connection
 
+    def empty_log(self) -> bool:
+        """Have nothing that was erased left in SQLite's write-ahead log; False while somebody reads it still."""
+        if _is_server(self.engine.name):
+            return True
+        with self.read() as connection:
+            return sqlite.empty_log(connection)
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()

@@ -67,6 +67,12 @@ def begin(connection: Connection) -> None:
         _set_busy_timeout(raw, _BUSY_SECONDS)
 
 
+def empty_log(connection: Connection) -> bool:
+    """Bring the write-ahead log into the file and cut it to nothing; False when somebody was in the way for 5 s."""
+    busy: int = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+    return not busy
+
+
 def _insist(raw: sqlite3.Connection, statement: str) -> bool:
     """Try every half millisecond until no other process is in the way; False when one stays, or for another failure."""
     deadline = clock.monotonic() + _BUSY_SECONDS
