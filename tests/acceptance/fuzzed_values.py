@@ -1,8 +1,13 @@
 """Values that look like those of requests, and are not."""
 
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from shared.wire.requests import CreateResponse
+
+T = TypeVar("T")
 
 FIELDS = [*CreateResponse.model_fields, "conversation", "prompt", "client_metadata"]
 WORDS = ["message", "function_call", "function_call_output", "reasoning", "item_reference", "function", "input_text"]
@@ -28,3 +33,21 @@ values = st.recursive(
     max_leaves=12,
 )
 items = st.lists(st.dictionaries(st.sampled_from(KEYS), values, max_size=5), max_size=4)
+
+
+def contents(count: int) -> list[Any]:
+    """Values of fields. They take long to draw: bodies made of the same ones, in ever other ways, do not."""
+    return drawn(values | items, count)
+
+
+def drawn(strategy: st.SearchStrategy[T], count: int) -> list[T]:
+    """So many examples, before any is used."""
+    found: list[T] = []
+
+    @settings(max_examples=count, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def draw(one: T) -> None:
+        found.append(one)
+
+    draw()
+    return found
