@@ -19,6 +19,7 @@ from api import (
     openapi,
     pass_through,
     responses,
+    status,
     webhook_endpoints,
     websocket,
     websocket_protocol,
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(webhook_endpoints.router)
     app.include_router(pass_through.router)
     app.include_router(health.router)
+    app.include_router(status.router)
     openapi.install(app)
     return app
 

@@ -111,4 +111,5 @@ OPERATIONS = {
     "GET /healthz": Operation(answers.Health, key_required=False),
     "GET /readyz": Operation(answers.Readiness, key_required=False, without_envelope={503: answers.Readiness}),
     "GET /metrics": Operation(None, errors=(403,)),
+    "GET /v1/turnstone/status": Operation(answers.ServerStatus, errors=(403,)),
 }

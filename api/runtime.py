@@ -28,7 +28,7 @@ from shared.queue import Dispatcher
 from shared.sealed_reasoning import SealedReasoning
 from shared.sealing import Purpose, Seal
 from shared.settings import Settings
-from shared.store import api_processes, journals, responses
+from shared.store import journals, processes, responses
 from shared.store.admission import Admission
 from shared.store.engine import Connection, Database
 from shared.store.journals import Recording
@@ -39,14 +39,15 @@ from shared.stream.event_log import EventLog
 from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
 from shared.stream.request_rate import RequestRate
+from shared.turns import recovery
 from shared.turns.ending import TurnEnder
 from shared.turns.sweeper import Sweeper
 from shared.upstream.registry import Upstreams
 from shared.upstream.route import Route
+from shared.version import VERSION
 
 # Ends from outside may wait for a Redis that is away; they have threads of their own, so that reads never do.
 _ENDER_THREADS = 8
-_BEAT_SECONDS = 5
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class ApiRuntime:
     async def start(self) -> None:
         """Begin to listen and to watch."""
         await self.feed.start()
-        await self.write(api_processes.beat, self.name)
+        await self._say_alive()
         self._services = [
             asyncio.create_task(self.watch.run(), name="row-watch"),
             asyncio.create_task(self._beat(), name="beat"),
@@ -99,7 +100,7 @@ class ApiRuntime:
     async def close(self) -> None:
         """Stop the parts; the turns of callers that were cut off are ended by whoever sweeps next."""
         with contextlib.suppress(Exception):
-            await self.write(api_processes.leave, self.name)
+            await self.write(processes.leave, processes.API, self.name)
         for service in self._services:
             service.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -150,12 +151,15 @@ class ApiRuntime:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(_BEAT_SECONDS)
+            await asyncio.sleep(processes.BEAT_SECONDS)
             try:
-                await self.write(api_processes.beat, self.name)
+                await self._say_alive()
                 await self._stay()
             except Exception as error:  # noqa: BLE001 - the database is away; nobody judges until it is back
                 log.warning("beat_failed", error=type(error).__name__)
+
+    async def _say_alive(self) -> None:
+        await self.write(processes.beat, processes.API, self.name, VERSION, recovery.counts())
 
     async def _stay(self) -> None:
         self.attached = +self.attached

@@ -26,6 +26,7 @@ from shared.turns.lease import LeaseKeeper
 from shared.turns.sweeper import Sweeper
 from shared.upstream.registry import Upstreams
 from workers.attempt import Attempt
+from workers.beat import Beat
 from workers.cancel_listener import listen_for_cancels
 from workers.publisher import Publisher
 from workers.webhooks import WebhookSender
@@ -54,6 +55,7 @@ class WorkerRuntime:
         self.leases = LeaseKeeper(self.database, settings.lease_seconds)
         self.sealed_reasoning = SealedReasoning(settings)
         self._sweeper = Sweeper(self.database, self.ender, self.dispatcher, settings)
+        self._beat = Beat(self.database, self.name)
         self._webhooks = WebhookSender(self.database, settings)
         self._running: dict[str, Attempt] = {}
         self._spawned: set[Future[None]] = set()
@@ -125,6 +127,7 @@ class WorkerRuntime:
         """Stop the parts; turns must have ended, or been given up, before."""
         self._sweeper.close()
         self._webhooks.close()
+        self._beat.close()
         self.leases.close()
         self.settle()
         self.call(self._stop())

@@ -15,6 +15,15 @@ Owner = Annotated[str, typer.Option(help="Whose.")]
 
 
 # Each imports what it runs: SQL and Celery would cost every other command a second.
+@app.command("status")
+def status_command() -> None:
+    """Show how much work there is, and who does it."""
+    from shared.cli import status
+
+    with clear_errors():
+        typer.echo("\n".join(status.table(load_settings())))
+
+
 @app.command("cancel")
 def cancel_command(response_id: Annotated[str, typer.Argument(help="The response's id, resp_…")]) -> None:
     """Cancel a turn that is queued or running, whoever owns it."""

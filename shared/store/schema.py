@@ -32,7 +32,12 @@ def migrate(settings: Settings) -> None:
 def revision_of(database: Database) -> str | None:
     """The database's revision; None when it was never migrated."""
     with database.read() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return revision(connection)
+
+
+def revision(connection: Connection) -> str | None:
+    """The same, over a connection."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def check(database: Database) -> None:

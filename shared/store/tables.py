@@ -197,12 +197,28 @@ class ConversationRow(SQLModel, table=True):
 
 
 class ApiProcessRow(SQLModel, table=True):
-    """An API process that lives: it says so every few seconds, by the database's clock."""
+    """An API process that lives: it says so every few seconds, by the database's clock.
+
+    `recoveries`: JSON, how many of each kind since its start.
+    """
 
     __tablename__ = "api_process"
 
     id: str = Field(primary_key=True)
     seen_at: float = Field(sa_type=Double)
+    version: str | None = None
+    recoveries: str | None = Field(default=None, sa_type=Text)
+
+
+class WorkerProcessRow(SQLModel, table=True):
+    """The same of a worker. Its turns have leases, which do not depend on it."""
+
+    __tablename__ = "worker_process"
+
+    id: str = Field(primary_key=True)
+    seen_at: float = Field(sa_type=Double)
+    version: str | None = None
+    recoveries: str | None = Field(default=None, sa_type=Text)
 
 
 class IdempotencyRow(SQLModel, table=True):
@@ -304,3 +320,4 @@ ITEM: Table = ItemRow.__table__  # type: ignore[attr-defined]
 JOURNAL: Table = JournalRow.__table__  # type: ignore[attr-defined]
 WEBHOOK_DELIVERY: Table = WebhookDeliveryRow.__table__  # type: ignore[attr-defined]
 WEBHOOK_ENDPOINT: Table = WebhookEndpointRow.__table__  # type: ignore[attr-defined]
+WORKER_PROCESS: Table = WorkerProcessRow.__table__  # type: ignore[attr-defined]

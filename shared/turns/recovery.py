@@ -30,5 +30,11 @@ def tell(recovery: Recovery, response_id: str, attempt: int) -> None:
     RECOVERIES.labels(recovery.value).inc()
 
 
+def counts() -> dict[str, int]:
+    """How many there were of each kind since this process began, of those that there were."""
+    samples = [sample for metric in RECOVERIES.collect() for sample in metric.samples]
+    return {one.labels["kind"]: int(one.value) for one in samples if one.name.endswith("_total") and one.value}
+
+
 for _recovery in Recovery:  # a count that never rose is 0, not missing: alerts compare it
     RECOVERIES.labels(_recovery.value)

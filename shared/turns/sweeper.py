@@ -16,7 +16,7 @@ from shared import clock
 from shared.core.turn import Turn
 from shared.queue import Dispatcher
 from shared.settings import Settings
-from shared.store import api_processes, idempotency, responses, sweeping
+from shared.store import api_processes, idempotency, processes, responses, sweeping
 from shared.store.engine import Database
 from shared.store.sweeping import Chore, Limits
 from shared.turns.ending import TurnEnder
@@ -24,7 +24,6 @@ from shared.turns.recovery import Recovery, tell
 
 _LOST = {"code": "server_error", "message": "The worker running this turn was lost."}
 _OVER_AGE = {"code": "server_error", "message": "The turn did not end within the time this server allows."}
-_UNSEEN_SECONDS = 15  # three beats of an API process
 _AT_ONCE = 100
 # Each end may wait for a Redis that is away: so many wait together.
 _ENDER_THREADS = 8
@@ -187,7 +186,7 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         silent=settings.sweep_seconds,
         lease=settings.lease_seconds,
-        unseen=_UNSEEN_SECONDS,
+        unseen=processes.UNSEEN_SECONDS,
         queued=settings.queued_seconds,
         running=settings.turn_seconds + 2 * settings.lease_seconds,
         kept=settings.retention_days and settings.retention_days * _DAY_SECONDS,

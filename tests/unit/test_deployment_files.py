@@ -1,6 +1,7 @@
 """The files that start a deployment name real settings, real commands and a health check for every part."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 
 from shared.cli.main import app
 from shared.settings import PREFIX, Settings
+from shared.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ["docker-compose.yml", "Dockerfile", "Procfile", ".env.example", "Makefile", "CONTRIBUTING.md"]
@@ -83,6 +85,10 @@ def test_the_procfile_runs_the_same_commands() -> None:
     assert lines["web"].startswith("exec turnstone api")
     assert lines["worker"].startswith("exec turnstone worker")
     assert lines["flower"] == "exec turnstone flower"
+
+
+def test_the_version_is_told_the_same_everywhere() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 def test_make_help_lists_every_target() -> None:

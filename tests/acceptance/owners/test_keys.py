@@ -84,8 +84,9 @@ def test_a_revoked_key_begins_no_turn_on_an_open_websocket(closed: Closed, said:
 def test_what_is_an_operators_needs_an_operators_key(closed: Closed, anna: httpx2.Client) -> None:
     address = closed.stack.url().removesuffix("/v1")
     with closed.client(closed.operator) as operator:
-        assert operator.get(f"{address}/metrics").status_code == 200
-    assert anna.get(f"{address}/metrics").status_code == 403
+        for path in ("/metrics", "/v1/turnstone/status"):
+            assert operator.get(f"{address}{path}").status_code == 200
+            assert anna.get(f"{address}{path}").status_code == 403
 
 
 def test_a_key_for_some_models_knows_no_others(closed: Closed, said: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from shared.core.turn import Turn
-from shared.store import api_processes, creation, responses
+from shared.store import api_processes, creation, processes, responses
 from shared.store.database_clock import database_now
 from shared.store.engine import Database
 from shared.store.tables import API_PROCESS
@@ -24,7 +24,7 @@ def waiting_on(database: Database, process: str | None, **more: Any) -> Turn:
 
 def beat(database: Database, process: str, seconds_ago: float = 0) -> None:
     with database.write() as connection:
-        api_processes.beat(connection, process)
+        processes.beat(connection, processes.API, process, "1")
         seen = update(API_PROCESS).where(API_PROCESS.c.id == process)
         connection.execute(seen.values(seen_at=database_now() - seconds_ago))
 
@@ -47,7 +47,7 @@ def test_a_process_that_leaves_leaves_its_turns_at_once(database: Database) -> N
     beat(database, "leaves")
     turn = waiting_on(database, "leaves")
     with database.write() as connection:
-        api_processes.leave(connection, "leaves")
+        processes.leave(connection, processes.API, "leaves")
     assert abandoned(database) == {turn.id}
 
 
