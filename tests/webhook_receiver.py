@@ -1,8 +1,8 @@
 """A receiver of webhooks that answers as it is told: real HTTP, in a thread of its own.
 
 with Receiver() as receiver:
-    receiver.answers = [500, SILENCE]    # one for each call at a path, then 204
-    receiver.wait_for(3, "/hook")        # the calls at that path, as soon as there are three
+    receiver.answer("/hook", 500, SILENCE)    # the next calls at that path, then 204
+    receiver.wait_for(3, "/hook")             # the calls there, as soon as there are three
 """
 
 import threading
