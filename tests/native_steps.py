@@ -11,6 +11,13 @@ SEARCH: Item = {
     "status": "completed",
     "action": {"type": "search", "query": "rain", "queries": ["rain"]},
 }
+USAGE = {
+    "input_tokens": 5,
+    "input_tokens_details": {"cached_tokens": 3},
+    "output_tokens": 7,
+    "output_tokens_details": {"reasoning_tokens": 2},
+    "total_tokens": 12,
+}
 
 
 def event(kind: str, **fields: Any) -> Raw:
@@ -64,14 +71,7 @@ def item(at: int, whole: Item) -> list[Raw]:
 
 def ended(status: str = "completed", **fields: Any) -> Raw:
     """The end of an answer."""
-    usage = {
-        "input_tokens": 5,
-        "input_tokens_details": {"cached_tokens": 3},
-        "output_tokens": 7,
-        "output_tokens_details": {"reasoning_tokens": 2},
-        "total_tokens": 12,
-    }
-    response = {"id": "resp_theirs", "object": "response", "status": status, "output": [], "usage": usage, **fields}
+    response = {"id": "resp_theirs", "object": "response", "status": status, "output": [], "usage": USAGE, **fields}
     return event(status, response=response)
 
 

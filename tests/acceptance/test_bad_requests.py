@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.acceptance.conftest import MAX_BODY_BYTES
+from tests.acceptance.turns import ROUTES
 from tests.raw_http import RawStream, request_bytes
 from tests.stack import Stack
 
@@ -202,17 +203,7 @@ def test_a_listing_refuses_what_it_cannot_page_by(http: httpx2.Client, query: st
 @pytest.mark.parametrize(
     "response_id", ["resp_unknown", "x", "%00", "resp_%00", "%F0%9F%98%80", "%ED%A0%80", "x" * 5000, "..%2f..", "%0A"]
 )
-@pytest.mark.parametrize(
-    ("method", "route"),
-    [
-        ("GET", ""),
-        ("GET", "?stream=true"),
-        ("GET", "/events"),
-        ("GET", "/input_items"),
-        ("POST", "/cancel"),
-        ("DELETE", ""),
-    ],
-)
+@pytest.mark.parametrize(("method", "route"), ROUTES)
 def test_an_id_that_is_nobodys_is_a_404(http: httpx2.Client, method: str, route: str, response_id: str) -> None:
     error = refused(http.request(method, f"/responses/{response_id}{route}"), 404)
     assert len(error["message"]) < 200

@@ -4,17 +4,8 @@ import httpx2
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
-from tests.acceptance.turns import ended, script_gated
+from tests.acceptance.turns import ROUTES, ended, script_gated
 from tests.scripted_upstream import ScriptedUpstream
-
-ROUTES = [
-    ("GET", ""),
-    ("GET", "?stream=true"),
-    ("GET", "/events"),
-    ("GET", "/input_items"),
-    ("POST", "/cancel"),
-    ("DELETE", ""),
-]
 
 
 def test_delete_says_what_it_deleted(http: httpx2.Client, topic: str) -> None:

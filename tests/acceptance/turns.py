@@ -12,6 +12,15 @@ from tests.stack import Stack, eventually
 from tests.upstream_steps import Done, Finish, Gate, Say, Step, Tokens
 
 ACTIVE = ("queued", "in_progress")
+ROUTES = [
+    ("GET", ""),
+    ("GET", "?stream=true"),
+    ("GET", "/events"),
+    ("GET", "/input_items"),
+    ("POST", "/cancel"),
+    ("DELETE", ""),
+]
+"""All that can be asked of one response: method, and what follows its id."""
 
 
 def answer(*steps: Step | str, finish: str = "stop", usage: tuple[int, int] = (5, 7)) -> list[Step]:

@@ -1,7 +1,6 @@
 """`turnstone doctor` says per part what is wrong and what to do, and survives whatever a part does."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,6 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("TURNSTONE_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("TURNSTONE_DATA_DIR", str(tmp_path))
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
-    server = EmbeddedValkey(tmp_path / "valkey")
-    server.start()
-    yield server
-    server.stop()
 
 
 def doctor() -> tuple[Result, dict[str, str]]:
@@ -50,7 +41,7 @@ def test_with_nothing_running_it_names_every_part_and_what_to_do() -> None:
     assert findings["upstream"].startswith("ok")
 
 
-def test_it_finds_the_embedded_valkey_and_the_missing_worker(valkey: EmbeddedValkey) -> None:
+def test_it_finds_the_embedded_valkey_and_the_missing_worker(own_valkey: EmbeddedValkey) -> None:
     assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
     result, findings = doctor()
     assert result.exit_code == 1
@@ -58,15 +49,17 @@ def test_it_finds_the_embedded_valkey_and_the_missing_worker(valkey: EmbeddedVal
     assert "turnstone worker" in findings["workers"]
 
 
-def test_an_evicting_redis_is_bad(valkey: EmbeddedValkey) -> None:
-    with redis.Redis.from_url(valkey.url) as client:
+def test_an_evicting_redis_is_bad(own_valkey: EmbeddedValkey) -> None:
+    with redis.Redis.from_url(own_valkey.url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
     _, findings = doctor()
     assert findings["redis"].startswith("BAD")
     assert "set it to noeviction" in findings["redis"]
 
 
-def test_a_part_that_raises_leaves_the_others_standing(valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_raises_leaves_the_others_standing(
+    own_valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TURNSTONE_DATABASE_URL", "postgresql://user:s3cret@127.0.0.1:1/nothing")
     monkeypatch.setenv("TURNSTONE_UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
     result, findings = doctor()

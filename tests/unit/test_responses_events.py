@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.core.chunks import Finish, ItemBegun, ItemEnded, ItemEvent, Usage
 from shared.errors import UpstreamError
 from shared.upstream.responses_events import ResponsesEvents
+from tests.native_steps import USAGE
 
 MESSAGE: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
 TEXT = {"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []}
@@ -111,14 +112,7 @@ def test_how_it_ended(response: dict[str, Any], finish: Any) -> None:
 
 
 def test_usage_comes_with_the_end() -> None:
-    usage = {
-        "input_tokens": 5,
-        "input_tokens_details": {"cached_tokens": 3},
-        "output_tokens": 7,
-        "output_tokens_details": {"reasoning_tokens": 2},
-        "total_tokens": 12,
-    }
-    assert read({"type": "response.completed", "response": DONE | {"usage": usage}}) == [
+    assert read({"type": "response.completed", "response": DONE | {"usage": USAGE}}) == [
         Usage(5, 7, 3, 2),
         Finish("stop"),
     ]

@@ -1,10 +1,8 @@
 """The log of a turn's events: appended in one step for many turns, by the newest attempt alone (G3, S4)."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from shared.stream.connections import AsyncRedis, connect, connect_async
+from shared.stream.connections import AsyncRedis, connect
 from shared.stream.event_log import Append, EventLog
 from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys, Live
@@ -14,18 +12,6 @@ pytestmark = pytest.mark.anyio
 
 TURN = "resp_1"
 KEEP_SECONDS = 60
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[AsyncRedis]:
-    client = connect_async(redis_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def keys(key_prefix: str) -> Keys:
-    return Keys(key_prefix)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Requests per minute: one count for all processes, a count of its own for each while Redis is away (Q6)."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from shared import clock
@@ -14,18 +12,6 @@ from shared.stream.request_rate import RequestRate
 pytestmark = pytest.mark.anyio
 
 MOST = 3
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[AsyncRedis]:
-    client = connect_async(redis_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def keys(key_prefix: str) -> Keys:
-    return Keys(key_prefix)
 
 
 async def admitted(rate: RequestRate, requests: int, owner: str = "alice") -> int:
