@@ -12,6 +12,7 @@ from shared.settings import PREFIX, Settings, SettingsError
 _FEWEST_CHARACTERS: Final = 12
 """Different ones, of the 32 that a secret key has at least: random ones of any alphabet have more."""
 
+_RABBITMQ_DEFAULT: Final = "guest"
 _DEFAULTS: Final = ("change", "default", "example", "password", "secret", "turnstone")
 
 log = structlog.get_logger()
@@ -57,7 +58,8 @@ def _refusals(settings: Settings) -> Iterator[str]:
 
 def _is_open(url: str) -> bool:
     address = urlsplit(url)
-    return bool(address.hostname) and not address.password and not is_loopback(address.hostname or "")
+    open_to_all = address.password in (None, "", _RABBITMQ_DEFAULT)
+    return bool(address.hostname) and open_to_all and not is_loopback(address.hostname or "")
 
 
 def _is_guessable(secret: str) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import queue
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from celery import Celery
@@ -26,6 +27,7 @@ QUEUES = tuple(tier.value for tier in Tier)
 _WAITING_MESSAGES = 10_000
 _BREAKER_SECONDS = 1.0
 _SOCKET_SECONDS = 2.0
+_HEARTBEAT_SECONDS = 10
 
 # A broker that has vanished without a word: an overdue answer is noticed within three of these, by the worker that
 # waits for messages; any other command gives up after `socket_timeout`.
@@ -62,10 +64,12 @@ def celery_app(settings: Settings) -> Celery:
     restart of Redis would end the worker).
     """
     app = Celery("turnstone", broker=settings.broker, amqp=_Amqp, set_as_current=False)
+    queues = _queues(settings)
     app.conf.update(
         accept_content=["json"],
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
+        broker_heartbeat=_HEARTBEAT_SECONDS,
         broker_transport_options={
             "global_keyprefix": f"{settings.key_prefix}:",
             "queue_order_strategy": "priority",
@@ -74,17 +78,30 @@ def celery_app(settings: Settings) -> Celery:
         result_backend=None,
         task_acks_late=False,
         task_create_missing_queues=False,
-        task_default_queue=Tier.DEFAULT.value,
+        task_default_queue=queues[-1].name,
         task_ignore_result=True,
-        task_queues=[Queue(name) for name in QUEUES],
+        task_queues=queues,
         task_serializer="json",
         task_track_started=True,
         worker_concurrency=settings.worker_concurrency,
         worker_disable_prefetch=True,
+        worker_enable_prefetch_count_reduction=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
     )
     return app
+
+
+def pushes(settings: Settings) -> bool:
+    """Whether the broker pushes messages to workers, as RabbitMQ does; from Redis they are fetched."""
+    return urlsplit(settings.broker).scheme in ("amqp", "amqps", "pyamqp")
+
+
+def _queues(settings: Settings) -> list[Queue]:
+    """Of several queues RabbitMQ would serve each in turn: there it is one, which sorts."""
+    if pushes(settings):
+        return [Queue(f"{settings.key_prefix}.turns", max_priority=len(QUEUES))]
+    return [Queue(name) for name in QUEUES]
 
 
 class Dispatcher:
@@ -99,7 +116,12 @@ class Dispatcher:
             "max_retries": 0,  # the breaker and the sweeper try again
             "socket_timeout": _SOCKET_SECONDS,
             "socket_connect_timeout": _SOCKET_SECONDS,
+            # The same for AMQP:
+            "connect_timeout": _SOCKET_SECONDS,
+            "read_timeout": _SOCKET_SECONDS,
+            "write_timeout": _SOCKET_SECONDS,
         }
+        self._sorted = pushes(settings)
         self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(_WAITING_MESSAGES)
         self._closed_until = 0.0
         self._producer: Producer | None = None
@@ -117,8 +139,11 @@ class Dispatcher:
         """How many messages wait in the broker; raises as the broker does."""
         with self._app.connection_for_read() as connection:
             channel = connection.default_channel
-            # Not a passive declaration: kombu looks for the list without our prefix, and finds no empty one.
-            return sum(channel.queue_declare(name).message_count for name in QUEUES)
+            # On Redis not a passive declaration: kombu looks for the list without our prefix, and finds no empty one.
+            return sum(
+                channel.queue_declare(one.name, passive=self._sorted).message_count
+                for one in self._app.conf.task_queues
+            )
 
     def close(self) -> None:
         """Send what waits, then stop; waits at most a few seconds."""
@@ -147,8 +172,14 @@ class Dispatcher:
             self._producer = self._app.amqp.Producer(self._app.connection_for_write())
         task = self._app.amqp.create_task_message(response_id, RUN_TURN, [response_id], {}, ignore_result=True)
         self._producer.publish(
-            task.body, routing_key=queue_name, serializer="json", headers=task.headers, **task.properties
+            task.body, serializer="json", headers=task.headers, **task.properties | self._address(queue_name)
         )
+
+    def _address(self, queue_name: str) -> dict[str, Any]:
+        if not self._sorted:
+            return {"routing_key": queue_name}
+        priority = len(QUEUES) - QUEUES.index(queue_name)
+        return {"routing_key": self._app.conf.task_default_queue, "priority": priority}
 
     def _hang_up(self) -> None:
         producer, self._producer = self._producer, None

@@ -8,7 +8,7 @@ from celery.signals import setup_logging, worker_init, worker_shutdown, worker_s
 from shared import metrics, production
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
-from shared.queue import celery_app
+from shared.queue import celery_app, pushes
 from shared.settings import PREFIX, SettingsError, load_settings
 from workers import drain
 from workers.runtime import WorkerRuntime
@@ -17,6 +17,8 @@ settings = load_settings()
 app = celery_app(settings)
 app.conf.imports = ["workers.tasks"]
 app.conf.worker_pool = "workers.pool:TaskPool"
+if pushes(settings):
+    app.conf.update(worker_consumer="workers.pushed:OneAhead", worker_disable_prefetch=False)
 
 
 @cache

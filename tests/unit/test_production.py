@@ -37,6 +37,8 @@ def test_what_is_fit_starts() -> None:
         ("redis_url", "redis://user:@10.0.0.7:6379/0"),
         ("redis_url", "redis://0.0.0.0:6379/0"),
         ("broker_url", "redis://[2001:db8::1]:6379/0"),
+        ("broker_url", "amqp://rabbit.example//"),
+        ("broker_url", "amqp://guest:guest@rabbit.example//"),
         ("secret_key", None),
         ("secret_key", "x" * 40),
         ("secret_key", "12345678901234567890123456789012"),
