@@ -10,8 +10,9 @@ INSTALLED := .venv/.installed
 COMPILE := uv pip compile --quiet --universal -p 3.11 --no-emit-index-url --generate-hashes \
 	--custom-compile-command "make lock"
 
-# Some of it is judged by the clock, which a busy machine bends: what fails is tried once more, and told twice.
-FAULTS = $(BIN)/pytest tests/faults || $(BIN)/pytest tests/faults --last-failed --last-failed-no-failures none
+# Two files at a time: most of it waits. Some of it is judged by the clock, which a busy machine bends: what fails is
+# tried once more, alone, and told twice.
+FAULTS = $(BIN)/pytest tests/faults -n 2 --dist loadfile || $(BIN)/pytest tests/faults --last-failed --last-failed-no-failures none
 
 .PHONY: help install up demo test faults chaos mutants release-check lint types check format lock bench real-model compliance fuzz audit clean
 
@@ -36,7 +37,7 @@ up: install ## Start everything and keep it running
 demo: install ## Start everything, run the main job, tell what happened, stop
 	@$(BIN)/turnstone demo
 
-test: install ## Run all tests; the last part kills and freezes processes, one test at a time
+test: install ## Run all tests; the last part kills and freezes processes
 	$(BIN)/pytest -n 3 --dist worksteal
 	$(FAULTS)
 

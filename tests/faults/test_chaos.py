@@ -76,6 +76,7 @@ def chaos(request: pytest.FixtureRequest, new_site: NewSite, tmp_path: Path) -> 
             postgres.__exit__()
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "turns", [int(os.environ.get("CHAOS_TURNS", SHORT)), pytest.param(LONG, marks=release)], ids=["short", "long"]
 )
