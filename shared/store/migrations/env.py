@@ -5,12 +5,12 @@ from sqlalchemy import Connection
 
 from shared.settings import load_settings
 from shared.store.engine import Database
-from shared.store.tables import RESPONSE
+from shared.store.tables import METADATA
 
 
 def run(connection: Connection) -> None:
     """Run the wanted revisions; batches, since SQLite cannot alter a table in place."""
-    context.configure(connection=connection, target_metadata=RESPONSE.metadata, render_as_batch=True)
+    context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)
     context.run_migrations()
 
 

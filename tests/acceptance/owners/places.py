@@ -14,7 +14,6 @@ from uuid import uuid4
 import psutil
 import redis
 from sqlalchemy import select
-from sqlmodel import SQLModel
 
 from shared.store import tables
 from shared.store.engine import Database
@@ -64,7 +63,7 @@ class Monitor:
 def rows(database: Database) -> str:
     """Every row of every table, journals unpacked."""
     with database.read() as connection:
-        found = [row for table in SQLModel.metadata.sorted_tables for row in connection.execute(select(table))]
+        found = [row for table in tables.METADATA.sorted_tables for row in connection.execute(select(table))]
         kept = [zlib.decompress(frames) for frames in connection.execute(select(tables.JOURNAL.c.frames)).scalars()]
     return repr(found) + repr(kept)
 

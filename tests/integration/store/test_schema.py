@@ -13,7 +13,7 @@ from sqlalchemy import text
 from shared.settings import Settings
 from shared.store import schema
 from shared.store.engine import Database
-from shared.store.tables import RESPONSE
+from shared.store.tables import METADATA
 from tests.services import Postgres
 
 
@@ -36,7 +36,7 @@ def set_revision(database: Database, revision: str) -> None:
 def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, RESPONSE.metadata) == []
+        assert compare_metadata(context, METADATA) == []
 
 
 def test_a_database_without_a_schema_is_refused(empty_database_url: str) -> None:
