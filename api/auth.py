@@ -15,7 +15,16 @@ async def caller_of(request: HTTPConnection) -> Caller:
 
 async def require_admin(request: HTTPConnection) -> None:
     """Raise Forbidden unless the caller is an operator."""
-    caller = await caller_of(request)
+    _refuse_others(await caller_of(request))
+
+
+async def require_admin_lately(request: HTTPConnection) -> None:
+    """The same, or the caller was an operator when the database was last there to ask."""
+    runtime: ApiRuntime = request.app.state.runtime
+    _refuse_others(await runtime.keys.caller_lately(_bearer(request.headers.get("authorization", ""))))
+
+
+def _refuse_others(caller: Caller) -> None:
     if not caller.admin:
         raise Forbidden("This needs a key with admin scope.")
 

@@ -36,6 +36,10 @@ async def _admin(request: HTTPConnection) -> None:
     await auth.require_admin(request)
 
 
+async def _watching(request: HTTPConnection) -> None:
+    await auth.require_admin_lately(request)
+
+
 async def _included(
     include: Annotated[list[Includable] | None, Query()] = None,
     include_in_brackets: Annotated[list[Includable] | None, Query(alias="include[]")] = None,
@@ -49,4 +53,6 @@ Admitted = Annotated[Caller, Depends(_admitted)]
 """The same, for what makes a model work: counted, and refused when it is too much."""
 Owner = Annotated[str, Depends(_owner)]
 AdminOnly = Depends(_admin)
+Watching = Depends(_watching)
+"""An operator, for what must be readable while the database is away."""
 INCLUDE = Depends(_included)

@@ -8,6 +8,7 @@ from shared.core import sse_frame
 from shared.core.response_render import lifecycle_events
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
+from shared.metrics import EVENTS_DELIVERED, REDIS_ERRORS, RedisUse
 from shared.store.journals import Recording
 from shared.stream.connections import OUTAGE
 from shared.stream.event_feed import EventFeed, Subscription
@@ -18,6 +19,8 @@ from shared.wire.response import LOST_NUMBER, TERMINAL_EVENTS
 # What one reader has in hand at a time. The log is read by numbers of frames: by as many as the last ones were small.
 _MOST_BYTES = 256 * 1024
 _FIRST_FRAMES, _MOST_FRAMES = 32, 1000
+# Of one stream: a count for each batch would cost a twentieth of what delivering it does.
+_COUNTED_AT_ONCE = 100
 _TERMINAL_HEADS = tuple(f"event: {kind}\n".encode() for kind in TERMINAL_EVENTS)
 
 
@@ -37,7 +40,7 @@ class EventReader:
     def __init__(self, sources: Sources, turn: Turn, after: int, idle_seconds: float) -> None:
         self._sources = sources
         self._turn = turn
-        self._seen = after
+        self._seen = self._counted = after
         self._work = turn.work
         self._idle_seconds = idle_seconds
         self._finished = False
@@ -49,8 +52,11 @@ class EventReader:
         The order is what makes it whole: subscribe (and have it confirmed), then read the log, then go live.
         """
         if self._turn.terminal:
-            async for batch in self._recorded(live=False):
-                yield batch
+            try:
+                async for batch in self._recorded(live=False):
+                    yield batch
+            finally:
+                self._count()
             return
         subscription = await self._sources.feed.subscribe(self._turn.id)
         self._sources.watch.add(subscription)
@@ -63,6 +69,7 @@ class EventReader:
                 async for idle_or_batch in self._live(subscription):
                     yield idle_or_batch
         finally:
+            self._count()
             self._sources.watch.remove(subscription)
             await self._sources.feed.unsubscribe(subscription)
 
@@ -81,6 +88,7 @@ class EventReader:
             try:
                 frames = await self._sources.event_log.read(self._turn.id, self._work, self._seen, self._at_once)
             except OUTAGE:
+                REDIS_ERRORS.labels(RedisUse.READ).inc()
                 return
             if not frames:
                 return
@@ -113,6 +121,10 @@ class EventReader:
             if gap:
                 return
 
+    def _count(self) -> None:
+        EVENTS_DELIVERED.inc(self._seen - self._counted)
+        self._counted = self._seen
+
     def _follows(self, message: Live) -> bool:
         """Whether the message leaves no gap; a gap is filled from the log, an end out of turn from SQL."""
         self._new_attempt(message.work)
@@ -131,6 +143,8 @@ class EventReader:
         fresh = _after(batch, self._seen)
         self._seen = fresh.last
         self._finished = _ends(fresh.frames)
+        if self._seen - self._counted >= _COUNTED_AT_ONCE:
+            self._count()
         return [fresh]
 
     async def _recorded(self, *, live: bool) -> AsyncGenerator[Live, None]:

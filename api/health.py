@@ -5,10 +5,10 @@ import asyncio
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.dependencies import AdminOnly, Asking, Runtime
+from api.dependencies import Asking, Runtime, Watching
 from api.json_response import Json
 from api.runtime import ApiRuntime
-from shared import metrics
+from shared import exposition
 from shared.errors import NotFound
 from shared.store import schema
 from shared.stream.connections import OUTAGE
@@ -32,10 +32,11 @@ async def readyz(runtime: Runtime) -> Response:
     return Json({"status": status, "database": database, "redis": redis}, 200 if status == "ok" else 503)
 
 
-@router.get("/metrics", dependencies=[AdminOnly])
-async def get_metrics() -> Response:
-    """The figures of this process, or of all on this host that `turnstone up` started."""
-    return Response(await asyncio.to_thread(metrics.exposition), media_type=metrics.CONTENT_TYPE)
+@router.get("/metrics", dependencies=[Watching])
+async def get_metrics(runtime: Runtime) -> Response:
+    """The figures of this process, or of all on this host that `turnstone up` started; and the state of the queue."""
+    queue = await runtime.queue_watch.figures()
+    return Response(await asyncio.to_thread(exposition.exposition, queue), media_type=exposition.CONTENT_TYPE)
 
 
 @router.get("/v1/models")

@@ -16,6 +16,7 @@ from api.event_reader import EventReader, Sources
 from api.held_turns import HELD_SECONDS, HeldTurns
 from api.idempotency import COMES_BACK_SECONDS
 from api.key_ring import KeyRing
+from api.queue_figures import QueueWatch
 from api.row_watch import RowWatch
 from api.stream_limits import StreamLimits
 from shared import ids
@@ -75,6 +76,7 @@ class ApiRuntime:
         self.upstreams = Upstreams(settings)
         self.watch = RowWatch(self._look)
         self.held = HeldTurns(self._keep)
+        self.queue_watch = QueueWatch(self.read)
         self.request_rate = RequestRate(self.redis, keys, settings.requests_per_minute_per_owner)
         self.admission = Admission(settings.queued_turns, settings.queued_turns_per_owner, settings.owner_share)
         self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
@@ -95,6 +97,7 @@ class ApiRuntime:
             asyncio.create_task(self.watch.run(), name="row-watch"),
             asyncio.create_task(self._beat(), name="beat"),
             asyncio.create_task(self.held.run(), name="held-turns"),
+            asyncio.create_task(self.upstreams.keep_models_known(), name="models"),
         ]
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from shared.errors import Limit, RateLimited
+from shared.metrics import OPEN_STREAMS
 
 _TRY_AGAIN_SECONDS = 2
 
@@ -27,6 +28,7 @@ class StreamLimits:
         if self._open.total() >= self.most:
             raise RateLimited("Too many streams are open. Try again later.", _TRY_AGAIN_SECONDS, Limit.STREAMS)
         self._open[owner] += 1
+        OPEN_STREAMS.inc()
         return Slot(self, owner)
 
     @contextmanager
@@ -41,6 +43,7 @@ class StreamLimits:
     def let_go(self, owner: str) -> None:
         """One stream less."""
         self._open[owner] -= 1
+        OPEN_STREAMS.dec()
         if not self._open[owner]:
             del self._open[owner]
 

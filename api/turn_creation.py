@@ -22,6 +22,7 @@ from shared.store import context, conversation_items, conversations, creation, i
 from shared.store import items as stored_items
 from shared.store.admission import Admission
 from shared.store.engine import Connection
+from shared.turns import turn_figures
 from shared.wire.items import Item
 from shared.wire.requests import ConversationReference, CreateResponse
 
@@ -147,6 +148,8 @@ async def place(runtime: ApiRuntime, creation: Creation) -> Placed:
         log.info("turn_accepted", response_id=turn.id, waits=not placed.dispatchable)
     if placed.dispatchable:
         runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
+    if not placed.repeated:
+        turn_figures.accepted(turn)
     return placed
 
 

@@ -123,6 +123,22 @@ class Unavailable(TryAgain):
     status, type, code = 503, "server_error", "server_unavailable"
 
 
+class UpstreamFault(StrEnum):
+    """What a model server did wrong, as it is counted."""
+
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"
+    STALLED = "stalled"
+    CUT = "cut"
+    UNREADABLE = "unreadable"
+    CREDENTIALS = "credentials"
+    RATE_LIMITED = "rate_limited"
+    OVERFLOW = "overflow"
+    REJECTED = "rejected"
+    SERVER_ERROR = "server_error"
+    OTHER = "other"
+
+
 @dataclass
 class UpstreamError(TurnstoneError):
     """The model server refused, hung, cut or sent garbage.
@@ -137,6 +153,7 @@ class UpstreamError(TurnstoneError):
     retry_after_seconds: float | None = None
     overflow: bool = False
     """The prompt was longer than the model's context."""
+    fault: UpstreamFault = UpstreamFault.OTHER
 
     def __str__(self) -> str:
         return self.message

@@ -17,6 +17,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from shared import clock
 from shared.core.service_tier import Tier, tier_of
 from shared.keepalive import KEEPALIVE_OPTIONS
+from shared.metrics import REDIS_ERRORS, RedisUse
 from shared.settings import Settings
 
 RUN_TURN = "turnstone.run_turn"
@@ -163,6 +164,7 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - each transport raises its own; none may end this thread
             # One timeout is enough for now: what waits behind it stays with SQL instead of timing out one by one.
             self._closed_until = clock.monotonic() + _BREAKER_SECONDS
+            REDIS_ERRORS.labels(RedisUse.DISPATCH).inc()
             log.warning("dispatch_failed", response_id=response_id, error=type(error).__name__)
             self._hang_up()
 

@@ -152,6 +152,9 @@ class Settings(BaseSettings):
         le=65535,
         description="Port of a worker's own `/metrics`; with `up`, the first one's, and the next get the next.",
     )
+    worker_metrics_host: str = Field(
+        "127.0.0.1", description="Address of a worker's own `/metrics`, which asks for no key."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="Shape of log lines.")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
-from shared import metrics, production
+from shared import exposition, production
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.queue import celery_app, pushes
@@ -44,14 +44,14 @@ def _start(**_: Any) -> None:
 
 
 def _serve_metrics() -> None:
-    port = settings.worker_metrics_port
+    host, port = settings.worker_metrics_host, settings.worker_metrics_port
     if port is None:
         return
     try:
-        metrics.serve(settings.host, port)
+        exposition.serve(host, port)
     except OSError as error:
         raise SettingsError(
-            f"{PREFIX}WORKER_METRICS_PORT: cannot listen on {settings.host} port {port}: {error.strerror}. "
+            f"{PREFIX}WORKER_METRICS_PORT: cannot listen on {host} port {port}: {error.strerror}. "
             "Each worker needs a port of its own."
         ) from None
 

@@ -15,6 +15,7 @@ from shared.core.response_render import lifecycle_events
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.errors import InvalidRequest, TurnstoneError, UpstreamError
+from shared.turns import turn_figures
 from shared.turns.ending import turn_facts
 from shared.upstream.route import Route
 from shared.wire.items import Item
@@ -46,6 +47,7 @@ class Attempt:
         self._start_output = start_output
         self._task: asyncio.Task[Outcome] | None = None
         self._lost = False
+        self._begun = clock.monotonic()
 
     def lose(self) -> None:
         """Stop at once: the upstream connection closes. To be called on the event loop."""
@@ -124,6 +126,7 @@ class Attempt:
         await self.log.begun.wait()
         if not await self._start_output(self.turn):
             raise TurnLost
+        turn_figures.began_output(self.turn, clock.monotonic() - self._begun)
         return True
 
     def _failed(self, code: str, message: str) -> Outcome:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
+from shared.metrics import REDIS_ERRORS, RedisUse
 from shared.stream.connections import AsyncRedis
 from shared.stream.keys import Keys
 
@@ -23,6 +24,7 @@ async def listen_for_cancels(client: AsyncRedis, keys: Keys, stop_turn: Callable
                 if message["type"] == "message":
                     stop_turn(message["data"].decode())
         except Exception as error:  # noqa: BLE001 - whatever it was: unheard, cancels would wait for a fenced write
+            REDIS_ERRORS.labels(RedisUse.CANCELS).inc()
             log.warning("cancel_listener_lost", error=type(error).__name__)
             await asyncio.sleep(_RECONNECT_SECONDS)
         finally:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from shared.metrics import EVENTS_PUBLISHED, FENCED_WRITES, REDIS_ERRORS, RedisUse
+from shared.store.attempts import Write
 from shared.stream.event_log import Append, EventLog
 from shared.stream.scripts import NOT_MINE, REFUSED
 from shared.turns.recovery import Recovery, tell
@@ -85,6 +87,7 @@ class Publisher:
         try:
             results = await self._event_log.append([append for _, append in batch])
         except Exception as error:  # noqa: BLE001 - whatever it was: with the publisher, all streams of the process end
+            REDIS_ERRORS.labels(RedisUse.PUBLISH).inc()
             log.warning("publish_failed", turns=len(batch), error=type(error).__name__)
             for turn_log, _ in batch:
                 # The claim may be long ago when Redis is back: then SQL is asked before anything is written.
@@ -94,6 +97,7 @@ class Publisher:
             return
         for (turn_log, _), result in zip(batch, results, strict=True):
             self._settle(turn_log, result)
+        EVENTS_PUBLISHED.inc(sum(len(append.frames) for _, append in batch))
 
     def _take(self) -> list[tuple[TurnLog, Append]]:
         batch: list[tuple[TurnLog, Append]] = []
@@ -117,6 +121,7 @@ class Publisher:
 
     def _settle(self, turn_log: TurnLog, result: int) -> None:
         if result == REFUSED:
+            FENCED_WRITES.labels(Write.APPEND).inc()
             turn_log.lose()
         elif result == NOT_MINE:
             self._heal_in_background(turn_log)

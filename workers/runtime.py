@@ -11,6 +11,7 @@ import uvloop
 
 from shared import ids
 from shared.core.turn import Turn
+from shared.metrics import WORKER_SLOTS
 from shared.queue import Dispatcher
 from shared.sealed_reasoning import SealedReasoning
 from shared.sealing import Purpose, Seal
@@ -58,6 +59,7 @@ class WorkerRuntime:
         self._beat = Beat(self.database, self.name)
         self._webhooks = WebhookSender(self.database, settings)
         self._running: dict[str, Attempt] = {}
+        WORKER_SLOTS.set(settings.worker_concurrency)
         self._spawned: set[Future[None]] = set()
         self._sql = ThreadPoolExecutor(_SQL_THREADS, thread_name_prefix="sql")
         self.loop = uvloop.new_event_loop()
@@ -72,6 +74,7 @@ class WorkerRuntime:
         self.publisher = Publisher(event_log, self._renew)
         self._services = [
             asyncio.create_task(self.publisher.run(), name="publisher"),
+            asyncio.create_task(self.upstreams.keep_models_known(), name="models"),
             asyncio.create_task(listen_for_cancels(self._redis, keys, self._stop_turn), name="cancels"),
         ]
 

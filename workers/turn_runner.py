@@ -13,8 +13,10 @@ from shared.core.context import Context
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.errors import InvalidRequest
+from shared.metrics import WORKER_TURNS
 from shared.store import attempts, context, responses
 from shared.store.engine import is_outage
+from shared.turns import turn_figures
 from shared.turns.ending import turn_facts
 from shared.turns.outage import outlast
 from workers.attempt import Attempt, TurnLost
@@ -38,20 +40,25 @@ def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
     turn = _claim(runtime, response_id)
     if turn is None:
         return None
+    turn_figures.claimed(turn)
     # The event loop runs in this context what is given to it from here.
     with bound_contextvars(response_id=turn.id, attempt=turn.attempt, request_id=turn.request_id):
         log.debug("turn_claimed", worker=runtime.name)
-        return _run(runtime, turn)
+        with WORKER_TURNS.track_inprogress():
+            return _run(runtime, turn)
 
 
 def _run(runtime: WorkerRuntime, turn: Turn) -> Outcome | None:
+    started = clock.monotonic()
     attempt = Attempt(turn, runtime.publisher, runtime.start_output, runtime.sealed_reasoning.sealer(turn))
     runtime.add(attempt)
     try:
         if turn.logged:
             runtime.loop.call_soon_threadsafe(attempt.open)
         outcome = _stream(runtime, attempt)
-        return outcome if _finish(runtime, attempt, outcome) else None
+        _finish(runtime, attempt, outcome)
+        turn_figures.finished(turn, clock.monotonic() - started)
+        return outcome
     except (TurnLost, asyncio.CancelledError):
         log.info("turn_lost")
         return None
@@ -133,7 +140,7 @@ def _context(runtime: WorkerRuntime, turn: Turn) -> Context | None:
     return outlast(load, "context_waits_for_database", turn.id)
 
 
-def _finish(runtime: WorkerRuntime, attempt: Attempt, outcome: Outcome) -> bool:
+def _finish(runtime: WorkerRuntime, attempt: Attempt, outcome: Outcome) -> None:
     closing = attempt.close(outcome)
     body: dict[str, Any] = closing[-1]["response"]
     frames = [sse_frame.encode(event) for event in closing]
@@ -143,4 +150,3 @@ def _finish(runtime: WorkerRuntime, attempt: Attempt, outcome: Outcome) -> bool:
         runtime.spawn(attempt.publish_closing(frames, _PUBLISH_SECONDS))
     else:
         runtime.ender.publish_end(attempt.turn, closing[-1]["sequence_number"], frames[-1])
-    return True

@@ -14,7 +14,7 @@ from shared.cli.errors import CommandError
 from shared.cli.listener import base_url, listen
 from shared.cli.process_table import ProcessTable
 from shared.cli.supervisor import Supervisor
-from shared.metrics import MULTIPROC_DIR
+from shared.exposition import MULTIPROC_DIR
 from shared.settings import Settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -24,6 +24,7 @@ class Turn:
     attempt: int = 0
     ending: Ending | None = None
     output_started: bool = False
+    dispatched_at: float | None = None
     started_at: float | None = None
     previous_response_id: str | None = None
     conversation_id: str | None = None

@@ -5,12 +5,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import Connection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.core.turn import Ending, Outcome, Turn
 from shared.core.turn_status import Status, sources
+from shared.metrics import FENCED_WRITES
 from shared.store import attempt_statements as statements
 from shared.store import webhook_outbox
 from shared.store.conversation_items import append_turn
@@ -24,6 +26,21 @@ _REMEMBERED = (Status.COMPLETED, Status.INCOMPLETE)
 
 Fence = tuple[str, int]
 """(response id, attempt): what a worker must still hold."""
+
+
+class Write(StrEnum):
+    """The fenced writes, as those that were refused are counted; `append` is the event log's."""
+
+    RENEWAL = "renewal"
+    OUTPUT_START = "output_start"
+    SIDE_EFFECTS = "side_effects"
+    APPEND = "append"
+    FINISH = "finish"
+    FINISH_ENDING = "finish_ending"
+
+
+for _write in Write:
+    FENCED_WRITES.labels(_write)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +61,9 @@ def claim(connection: Connection, response_id: str, *, worker: str, lease_second
 def renew(connection: Connection, held: Sequence[Fence], *, lease_seconds: float) -> set[Fence]:
     """RENEW many turns in one statement; the survivors. The rest are lost and must stop."""
     survivors = connection.execute(statements.RENEW, {"held": held, "lease": lease_seconds})
-    return {(row.id, row.attempt) for row in survivors}
+    renewed = {(row.id, row.attempt) for row in survivors}
+    FENCED_WRITES.labels(Write.RENEWAL).inc(len(held) - len(renewed))
+    return renewed
 
 
 def give_back(connection: Connection, fence: Fence) -> bool:
@@ -54,28 +73,29 @@ def give_back(connection: Connection, fence: Fence) -> bool:
 
 def start_output(connection: Connection, fence: Fence) -> bool:
     """OUTPUT START, before the first output event is published; False means publish nothing."""
-    return connection.execute(statements.START_OUTPUT, _held(fence)).rowcount == 1
+    return _counted(Write.OUTPUT_START, connection.execute(statements.START_OUTPUT, _held(fence)).rowcount == 1)
 
 
 def may_change_things(connection: Connection, fence: Fence) -> bool:
     """Remember, before it begins, that this attempt must not be made twice; False when the turn was lost."""
-    return connection.execute(statements.SIDE_EFFECTS, _held(fence)).rowcount == 1
+    return _counted(Write.SIDE_EFFECTS, connection.execute(statements.SIDE_EFFECTS, _held(fence)).rowcount == 1)
 
 
 def finish(
     connection: Connection, fence: Fence, turn: Turn, body: ResponseBody, outcome: Outcome, journal: Journal | None
 ) -> bool:
     """FINISH by the worker; False means that the turn was lost and nothing was written."""
-    return _end(connection, statements.FINISH, _held(fence), turn, body, outcome, journal)
+    done = _end(connection, statements.FINISH, _held(fence), turn, body, outcome, journal)
+    return _counted(Write.FINISH, done)
 
 
 def finish_ending(
     connection: Connection, fence: Fence, turn: Turn, body: ResponseBody, outcome: Outcome, journal: Journal | None
 ) -> bool:
     """The last step of END FROM OUTSIDE, under the number of its takeover."""
-    return _end(
-        connection, statements.FINISH_ENDING, _held(fence) | {"decided": turn.ending}, turn, body, outcome, journal
-    )
+    allowed = _held(fence) | {"decided": turn.ending}
+    done = _end(connection, statements.FINISH_ENDING, allowed, turn, body, outcome, journal)
+    return _counted(Write.FINISH_ENDING, done)
 
 
 def end_queued(
@@ -143,6 +163,12 @@ def _still_ahead(connection: Connection, response_id: str) -> str | None:
     """The active turn that this one waits for, held as it is: its end would release those who wait for it."""
     ahead: str | None = connection.execute(statements.STILL_AHEAD, {"turn": response_id}).scalar()
     return ahead
+
+
+def _counted(write: Write, held: bool) -> bool:
+    if not held:
+        FENCED_WRITES.labels(write).inc()
+    return held
 
 
 def _held(fence: Fence) -> dict[str, object]:

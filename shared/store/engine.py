@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection as Connection  # for those who hold a transaction and know no SQL
 from sqlalchemy import Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shared.store import sqlite
+from shared.store import sql_failures, sqlite
 
 POOL_WAIT_SECONDS = 5
 _IDLE_TRANSACTION_SECONDS = 5
@@ -43,14 +43,22 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for statements that each stand alone."""
-        with self._reads.connect() as connection:
-            yield connection
+        try:
+            with self._reads.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            sql_failures.count(error)
+            raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed at the end of the block. On SQLite it holds the write lock from its start."""
-        with self._turn_to_write(), self.engine.begin() as connection:
-            yield connection
+        try:
+            with self._turn_to_write(), self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            sql_failures.count(error)
+            raise
 
     def empty_log(self) -> bool:
         """Have nothing that was erased left in SQLite's write-ahead log; False while somebody reads it still."""

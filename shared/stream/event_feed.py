@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import structlog
 
+from shared.metrics import REDIS_ERRORS, RedisUse
 from shared.stream.connections import OUTAGE, AsyncRedis, answered
 from shared.stream.keys import Keys, Live
 
@@ -156,6 +157,7 @@ class EventFeed:
                     if message is not None:
                         self._receive(message["type"], message["channel"].decode(), message["data"])
             except Exception as error:  # noqa: BLE001 - whatever it was, readers hear nothing until there is a new one
+                REDIS_ERRORS.labels(RedisUse.SUBSCRIBE).inc()
                 log.warning("event_feed_lost", error=type(error).__name__)
                 self._mark_all()
                 await asyncio.sleep(_RECONNECT_SECONDS)

@@ -5,6 +5,7 @@ from typing import cast
 
 from shared import clock
 from shared.core.turn import Turn
+from shared.metrics import REDIS_ERRORS, RedisUse
 from shared.stream.connections import OUTAGE, Redis
 from shared.stream.keys import Keys, Live
 from shared.stream.scripts import FREEZE
@@ -32,6 +33,7 @@ class LogFreezer:
             try:
                 return cast(list[bytes], self._freeze(keys=keys, args=[attempt, self._keep]))
             except OUTAGE:
+                REDIS_ERRORS.labels(RedisUse.FREEZE).inc()
                 if not again():
                     return None
 
@@ -60,4 +62,5 @@ class LogFreezer:
                     pipeline.publish(channel, message)
                 pipeline.execute()
         except OUTAGE:
+            REDIS_ERRORS.labels(RedisUse.HINT).inc()
             self._silent_until = clock.monotonic() + _SILENT_SECONDS

@@ -6,6 +6,7 @@ from typing import Final
 
 from shared import clock
 from shared.errors import Limit, RateLimited
+from shared.metrics import REDIS_ERRORS, RedisUse
 from shared.stream.connections import OUTAGE, AsyncRedis, answered
 from shared.stream.keys import Keys
 from shared.stream.scripts import COUNT
@@ -42,6 +43,7 @@ class RequestRate:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 count, left = await answered(self._script([self._keys.requests(owner)], [_WINDOW_SECONDS * 1000]))
         except OUTAGE:
+            REDIS_ERRORS.labels(RedisUse.REQUEST_RATE).inc()
             self._away_until = clock.monotonic() + _AWAY_SECONDS
             return self._count_here(owner)
         return count, left / 1000

@@ -17,6 +17,7 @@ from shared.store import attempts, journals, shares
 from shared.store.attempts import Journal
 from shared.store.engine import Connection, Database
 from shared.stream.freeze import LogFreezer
+from shared.turns import turn_figures
 from shared.turns.outage import outlast
 from shared.wire.response import LOST_NUMBER, Event, ResponseBody
 
@@ -100,6 +101,7 @@ class TurnEnder:
         done = outlast(lambda: self._write_once(turn, end), "end_waits_for_database", turn.id)
         if done:
             _tell(turn, outcome)
+            turn_figures.ended(turn, outcome)
         return done
 
     def _write_once(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:

@@ -14,6 +14,7 @@ import structlog
 
 from shared import clock
 from shared.core.turn import Turn
+from shared.metrics import REDIS_ERRORS, SWEEPER_CHORES, RedisUse
 from shared.queue import Dispatcher
 from shared.settings import Settings
 from shared.store import api_processes, idempotency, processes, responses, sweeping
@@ -31,6 +32,9 @@ _DAY_SECONDS = 86_400
 
 T = TypeVar("T")
 log = structlog.get_logger()
+
+for _chore in Chore:
+    SWEEPER_CHORES.labels(_chore)
 
 
 class Sweeper:
@@ -70,6 +74,7 @@ class Sweeper:
     def sweep(self) -> None:
         """Look once for everything; raises as the database does."""
         for chore in self._change(sweeping.look, limits=self._limits):
+            SWEEPER_CHORES.labels(chore).inc()
             self._chores[chore]()
 
     def _run(self) -> None:
@@ -96,6 +101,7 @@ class Sweeper:
         try:
             missing = self._read(sweeping.count_queued) - self._dispatcher.depth()
         except Exception as error:  # noqa: BLE001 - each transport raises its own; the turns wait until it is back
+            REDIS_ERRORS.labels(RedisUse.QUEUE_LENGTH).inc()
             log.warning("broker_unreachable", error=type(error).__name__)
             return
         if missing > 0:

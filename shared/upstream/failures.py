@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared import clock
-from shared.errors import UpstreamError
+from shared.errors import UpstreamError, UpstreamFault
 
 RETRYABLE_4XX: Final = frozenset({408, 409, 429})
 REJECTED_PROMPT: Final = frozenset({400, 413, 422})
@@ -47,27 +47,32 @@ REFUSALS: Final = frozenset(
 
 def unreachable() -> UpstreamError:
     """No connection: refused, reset, no such host, no answer to the connect."""
-    return UpstreamError("The upstream model server could not be reached.", retryable=True)
+    text = "The upstream model server could not be reached."
+    return UpstreamError(text, retryable=True, fault=UpstreamFault.UNREACHABLE)
 
 
 def silent() -> UpstreamError:
     """No first byte in time; not tried again, as it may still be busy with the first call."""
-    return UpstreamError("The upstream model server did not begin to answer in time.")
+    return UpstreamError("The upstream model server did not begin to answer in time.", fault=UpstreamFault.SILENT)
 
 
 def stalled() -> UpstreamError:
     """A stream that went quiet."""
-    return UpstreamError("The upstream model server stopped sending in the middle of its answer.")
+    text = "The upstream model server stopped sending in the middle of its answer."
+    return UpstreamError(text, fault=UpstreamFault.STALLED)
 
 
 def cut() -> UpstreamError:
     """A stream that ended before the model had finished."""
-    return UpstreamError("The upstream model server broke off before its answer was complete.", retryable=True)
+    text = "The upstream model server broke off before its answer was complete."
+    return UpstreamError(text, retryable=True, fault=UpstreamFault.CUT)
 
 
 def garbage() -> UpstreamError:
     """Bytes that are not a Chat Completions answer."""
-    return UpstreamError("The upstream model server sent an answer that cannot be read.")
+    return UpstreamError(
+        "The upstream model server sent an answer that cannot be read.", fault=UpstreamFault.UNREADABLE
+    )
 
 
 def uncounted() -> UpstreamError:
@@ -83,7 +88,7 @@ def unsendable() -> UpstreamError:
 def context_overflow() -> UpstreamError:
     """More input than the model's context window holds."""
     text = "The input is too long for the context window of the upstream model."
-    return UpstreamError(text, code="invalid_prompt", overflow=True)
+    return UpstreamError(text, code="invalid_prompt", overflow=True, fault=UpstreamFault.OVERFLOW)
 
 
 def for_status(status: int, error: object = None, retry_after: str | None = None) -> UpstreamError:
@@ -95,6 +100,7 @@ def for_status(status: int, error: object = None, retry_after: str | None = None
         code=_status_code(status),
         retryable=status in RETRYABLE_4XX or status >= 500,
         retry_after_seconds=_seconds(retry_after),
+        fault=_status_fault(status),
     )
 
 
@@ -109,8 +115,10 @@ def reported(error: object) -> UpstreamError:
     if code == "rate_limit_exceeded":
         return for_status(429)
     if code in REFUSALS:
-        return UpstreamError("The upstream model server refused the request.", code=str(code))
-    return UpstreamError("The upstream model server reported an error.", retryable=code == "server_error")
+        text = "The upstream model server refused the request."
+        return UpstreamError(text, code=str(code), fault=UpstreamFault.REJECTED)
+    text = "The upstream model server reported an error."
+    return UpstreamError(text, retryable=code == "server_error", fault=UpstreamFault.SERVER_ERROR)
 
 
 def _status_text(status: int) -> str:
@@ -131,6 +139,14 @@ def _status_code(status: int) -> str:
     if status == 429:
         return "rate_limit_exceeded"
     return "invalid_prompt" if status in REJECTED_PROMPT else "server_error"
+
+
+def _status_fault(status: int) -> UpstreamFault:
+    if status in {401, 403}:
+        return UpstreamFault.CREDENTIALS
+    if status == 429:
+        return UpstreamFault.RATE_LIMITED
+    return UpstreamFault.SERVER_ERROR if status >= 500 else UpstreamFault.REJECTED
 
 
 def _tells_of_overflow(error: object) -> bool:

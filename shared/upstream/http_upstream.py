@@ -12,12 +12,14 @@ import orjson
 import structlog
 from multidict import CIMultiDict
 
+from shared import clock
 from shared.core.chunks import Chunk, Usage
 from shared.core.retry import retry_delay
 from shared.errors import UpstreamError
 from shared.upstream import failures
 from shared.upstream.answer import LONGEST_ANSWER_BYTES, Answer
 from shared.upstream.base import Kind
+from shared.upstream.call_figures import CallFigures
 from shared.upstream.forwarded import Forwarded
 from shared.upstream.http_client import network_failure, open_session, read_at_most, refuse_errors
 from shared.upstream.json_values import as_list, as_object, parse_json
@@ -52,6 +54,7 @@ class HttpUpstream(ABC):
     def __init__(
         self,
         *,
+        name: str = "default",
         base_url: str,
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
@@ -61,6 +64,7 @@ class HttpUpstream(ABC):
         attempts: int,
         max_concurrent: int | None = None,
     ) -> None:
+        self._figures = CallFigures(name)
         self._base_url = base_url.rstrip("/")
         self._headers = CIMultiDict({"Authorization": f"Bearer {api_key.strip()}"} if api_key else {})
         self._headers.update(headers or {})
@@ -84,6 +88,7 @@ class HttpUpstream(ABC):
                         yield batch
                 return
             except UpstreamError as error:
+                self._figures.failed(error)
                 delay = None if begun else retry_delay(attempt, self._attempts, error, random.random())  # noqa: S311
                 if delay is None:
                     raise
@@ -93,8 +98,13 @@ class HttpUpstream(ABC):
 
     async def forward(self, path: str, body: Mapping[str, Any]) -> Forwarded:
         """Post `body` to `path` as it is, once; raises UpstreamError unless an answer has begun."""
-        response, first = await self._begin(path, _payload(body))
-        return Forwarded(response, first, self._idle_seconds)
+        payload = _payload(body)
+        try:
+            response, first = await self._begin(path, payload)
+        except UpstreamError as error:
+            self._figures.failed(error)
+            raise
+        return Forwarded(response, first, self._idle_seconds, self._figures)
 
     async def count_tokens(self, request: Mapping[str, Any], items: Sequence[Item]) -> int:
         """What a turn's model would read, as its server counts when it gives the least answer it can."""
@@ -151,15 +161,19 @@ class HttpUpstream(ABC):
 
     async def _begin(self, path: str, payload: bytes) -> tuple[aiohttp.ClientResponse, bytes]:
         """Send the request; the answer comes with its first bytes, and with status 200 or not at all."""
+        called = clock.monotonic()
+        self._figures.called()
         try:
             async with asyncio.timeout(self._first_byte_seconds):
                 response = await self._post(path, payload)
                 try:
                     await refuse_errors(response)
-                    return response, await response.content.readany()
+                    first = await response.content.readany()
                 except BaseException:
                     response.close()
                     raise
+            self._figures.answered(clock.monotonic() - called)
+            return response, first
         except (aiohttp.ClientError, ConnectionError) as error:  # first: aiohttp's own timeouts are both
             raise network_failure(error) from None
         except TimeoutError:

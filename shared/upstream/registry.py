@@ -7,6 +7,7 @@ from typing import Any, Final
 import structlog
 
 from shared.errors import InvalidRequest, UpstreamError, model_not_found
+from shared.model_labels import MODELS
 from shared.settings import Settings
 from shared.upstream import upstreams_file
 from shared.upstream.base import Kind, Upstream
@@ -17,6 +18,9 @@ from shared.upstream.upstreams_file import Table
 
 _KINDS: Final = {"chat_completions": ChatCompletions, "responses": NativeResponses}
 
+_LEARN_SECONDS: Final = 300.0
+_LEARN_AGAIN_SECONDS: Final = 15.0
+
 log = structlog.get_logger()
 
 
@@ -25,6 +29,8 @@ class Upstreams:
 
     def __init__(self, settings: Settings) -> None:
         self._tables = upstreams_file.tables(settings)
+        for table in self._tables:
+            MODELS.learn([*table.aliases, *filter(_is_plain, table.models or ())])
         self._servers: dict[str, Upstream] = {table.name: _server(table, settings) for table in self._tables}
 
     def of(self, model: str) -> Route:
@@ -52,6 +58,24 @@ class Upstreams:
         listings = await asyncio.gather(*(server.models() for server in self._servers.values()), return_exceptions=True)
         return dict(zip(self._servers, map(_names, listings), strict=True))
 
+    async def learn_models(self) -> bool:
+        """Have metrics tell the models apart that can be asked for now; whether every upstream has named its own."""
+        served = await self.served()
+        for names in served.values():
+            if not isinstance(names, UpstreamError):
+                MODELS.learn(name for name in names if self._is_served(name))
+        return not any(isinstance(names, UpstreamError) for names in served.values())
+
+    async def keep_models_known(self) -> None:
+        """Learn them again and again, for ever."""
+        while True:
+            try:
+                all_told = await self.learn_models()
+            except Exception as error:  # noqa: BLE001 - nothing but the names in metrics hangs on it
+                log.warning("models_not_learned", error=type(error).__name__)
+                all_told = False
+            await asyncio.sleep(_LEARN_SECONDS if all_told else _LEARN_AGAIN_SECONDS)
+
     async def close(self) -> None:
         """Close all connections, on the loop that used them, once every stream has ended."""
         await asyncio.gather(*(server.close() for server in self._servers.values()))
@@ -77,15 +101,20 @@ class Upstreams:
         return aliases + [model for model in served if self._reaches(model["id"], table)]
 
     def _reaches(self, model: str, table: Table) -> bool:
+        return model not in table.aliases and self._is_served(model) and self._table_of(model) is table
+
+    def _is_served(self, model: str) -> bool:
         try:
-            return model not in table.aliases and self._table_of(model) is table
+            self._table_of(model)
         except InvalidRequest:
             return False
+        return True
 
 
 def _server(table: Table, settings: Settings) -> Upstream:
     """What the table does not say of patience and attempts is as the environment has it."""
     return _KINDS[table.kind](
+        name=table.name,
         base_url=table.base_url,
         api_key=table.api_key.get_secret_value() if table.api_key else None,
         headers=table.headers,
@@ -95,6 +124,10 @@ def _server(table: Table, settings: Settings) -> Upstream:
         attempts=table.attempts or settings.upstream_attempts,
         max_concurrent=table.max_concurrent,
     )
+
+
+def _is_plain(pattern: str) -> bool:
+    return not any(sign in pattern for sign in "*?[")
 
 
 def _names(listing: list[dict[str, Any]] | BaseException) -> list[str] | UpstreamError:

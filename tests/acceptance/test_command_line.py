@@ -138,7 +138,7 @@ def test_metrics_tell_of_all_processes_of_the_host(lasting_up: Up) -> None:
     assert told.headers["content-type"].startswith("text/plain")
     assert 'turnstone_recoveries_total{kind="turn_restarted"} 0.0' in told.text.splitlines()
     figures = (lasting_up.directory / "data" / "metrics").iterdir()
-    assert {int(file.stem.partition("_")[2]) for file in figures} >= {
+    assert {int(file.stem.rpartition("_")[2]) for file in figures} >= {
         lasting_up.processes["worker-1"],
         lasting_up.processes["api-1"],
     }

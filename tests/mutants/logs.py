@@ -68,8 +68,8 @@ LOGS = (
         "a worker that is refused stops",
         "G3",
         _PUBLISHER,
-        "        if result == REFUSED:\n            turn_log.lose()\n",
-        "        if result == REFUSED:\n            pass\n",
+        "            FENCED_WRITES.labels(Write.APPEND).inc()\n            turn_log.lose()\n",
+        "            FENCED_WRITES.labels(Write.APPEND).inc()\n",
         (f"{_PUBLISHER_TESTS}::test_a_stale_attempt_is_told_and_writes_nothing",),
     ),
     Safeguard(
