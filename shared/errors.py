@@ -16,7 +16,7 @@ TurnstoneError
 └── UpstreamError           the model server's word; ends a turn, and is 400, 429 or 502 where there is none
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
@@ -153,7 +153,7 @@ class UpstreamError(TurnstoneError):
     retry_after_seconds: float | None = None
     overflow: bool = False
     """The prompt was longer than the model's context."""
-    fault: UpstreamFault = UpstreamFault.OTHER
+    fault: UpstreamFault = field(default=UpstreamFault.OTHER, compare=False)
 
     def __str__(self) -> str:
         return self.message

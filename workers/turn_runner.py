@@ -42,10 +42,10 @@ def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
         return None
     turn_figures.claimed(turn)
     # The event loop runs in this context what is given to it from here.
-    with bound_contextvars(response_id=turn.id, attempt=turn.attempt, request_id=turn.request_id):
+    context_of_turn = bound_contextvars(response_id=turn.id, attempt=turn.attempt, request_id=turn.request_id)
+    with context_of_turn, WORKER_TURNS.track_inprogress():
         log.debug("turn_claimed", worker=runtime.name)
-        with WORKER_TURNS.track_inprogress():
-            return _run(runtime, turn)
+        return _run(runtime, turn)
 
 
 def _run(runtime: WorkerRuntime, turn: Turn) -> Outcome | None:

@@ -1,71 +1,18 @@
 """`turnstone up` and `turnstone demo` as a person runs them: the real parts, ended and left behind in every way."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import psutil
 import pytest
 
-from shared.cli.listener import free_port
-from shared.cli.process_table import ProcessTable
+from tests.up import START_SECONDS, TURNSTONE, Up, bare_environment, running_up
 
-START_SECONDS = 60
 STOP_SECONDS = 30
-TURNSTONE = [sys.executable, "-m", "shared.cli"]
-
-
-class Up:
-    """A running `turnstone up` on a port and data directory of its own."""
-
-    def __init__(self, directory: Path, port: int) -> None:
-        self.directory = directory
-        self.port = port
-        self.log = directory / "up.log"
-
-    @property
-    def command(self) -> list[str]:
-        return [*TURNSTONE, "up", "--port", str(self.port), "--data-dir", str(self.directory / "data")]
-
-    @property
-    def processes(self) -> dict[str, int]:
-        rows = json.loads((self.directory / "data" / "processes.json").read_text())
-        return {row["name"]: row["pid"] for row in rows}
-
-    @property
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def start(self) -> None:
-        said = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as output:
-            self.process = subprocess.Popen(self.command, env=bare_environment(), stdout=output, stderr=output)
-        eventually(lambda: "turnstone: ready at" in self.log.read_text()[said:] or self.ended)
-        assert not self.ended, self.log.read_text()
-
-    def healthz(self) -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=START_SECONDS) as answer:
-            return int(answer.status)
-
-
-def bare_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("TURNSTONE_")}
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
 
 
 def alive(pids: dict[str, int]) -> set[str]:
@@ -78,18 +25,6 @@ def alive(pids: dict[str, int]) -> set[str]:
         except psutil.NoSuchProcess:
             continue
     return running
-
-
-@contextmanager
-def running_up(directory: Path) -> Iterator[Up]:
-    running = Up(directory, free_port())
-    try:
-        running.start()
-        yield running
-    finally:
-        running.process.kill()
-        running.process.wait()
-        ProcessTable(directory / "data" / "processes.json").end_leftovers()
 
 
 @pytest.fixture
@@ -131,17 +66,6 @@ def test_no_secret_is_in_any_command_line(lasting_up: Up) -> None:
     lines = [" ".join(psutil.Process(pid).cmdline()) for pid in lasting_up.processes.values()]
     assert not any(password in line for line in lines)
     assert password not in lasting_up.log.read_text()
-
-
-def test_metrics_tell_of_all_processes_of_the_host(lasting_up: Up) -> None:
-    told = httpx2.get(f"http://127.0.0.1:{lasting_up.port}/metrics")
-    assert told.headers["content-type"].startswith("text/plain")
-    assert 'turnstone_recoveries_total{kind="turn_restarted"} 0.0' in told.text.splitlines()
-    figures = (lasting_up.directory / "data" / "metrics").iterdir()
-    assert {int(file.stem.rpartition("_")[2]) for file in figures} >= {
-        lasting_up.processes["worker-1"],
-        lasting_up.processes["api-1"],
-    }
 
 
 def test_a_second_up_on_the_same_data_directory_is_refused_and_harms_nothing(lasting_up: Up) -> None:

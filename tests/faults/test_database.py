@@ -15,11 +15,14 @@ from tests.faults.checker import check_turn
 from tests.faults.conftest import NewSite
 from tests.faults.history import Follower
 from tests.faults.site import LEASE_SECONDS, Site, gate, voices
+from tests.figures import Figures
 from tests.services import Postgres
 from tests.stack import eventually
 from tests.tcp_proxy import TcpProxy
 
 TURNS = 6
+# A key that is looked for in vain takes one, the queue another.
+FIGURES_SECONDS = 4
 # Less than the store waits for SQLite's lock, more than two leases.
 LOCKED_SECONDS = 4.5
 
@@ -98,10 +101,27 @@ def test_a_post_without_a_database_is_a_503_that_may_be_repeated(
     eventually(lambda: postgres_site.post(topic, background=True).status_code == 200)
 
 
+@pytest.mark.parametrize("how", ["refuse", "blackhole"])
+def test_figures_are_told_within_seconds_of_an_outage_too(postgres_site: Site, proxy: TcpProxy, how: str) -> None:
+    """Those that only SQL knows are left out, and it is told that they are."""
+    address = postgres_site.urls[0].removesuffix("/v1")
+    eventually(lambda: told_in_time(address).total("turnstone_database_up"), 30)
+    getattr(proxy, how)()
+    try:
+        eventually(lambda: not told_in_time(address).total("turnstone_database_up"), what="the outage to be told")
+        told = told_in_time(address)
+        assert told.samples("turnstone_queued_turns") == []
+        assert told.samples("turnstone_turns_accepted_total")
+    finally:
+        proxy.pass_on()
+
+
 def test_a_read_only_postgres_refuses_before_it_accepts(postgres_site: Site, postgres: Postgres, topic: str) -> None:
     """As after a failover, until the new primary is found: nothing gets an id that is not stored."""
     with read_only(postgres, postgres_site):
         refused = [postgres_site.post(topic, api, background=True) for api in (0, 1)]
+    figures = Figures.at(postgres_site.urls[0].removesuffix("/v1"))
+    assert figures.total("turnstone_sql_errors_total", kind="refused_write") > 0
     assert [answer.status_code for answer in refused] == [503, 503], refused[0].text
     eventually(lambda: postgres_site.post(topic, background=True).status_code == 200)
 
@@ -121,6 +141,13 @@ def test_a_full_disk_refuses_before_it_accepts(site: Site, topic: str) -> None:
     assert refused.status_code == 503, refused.text
     assert refused.headers["retry-after"]
     assert site.post(topic, background=True).status_code == 200
+
+
+def told_in_time(address: str) -> Figures:
+    begun = time.monotonic()
+    told = Figures.at(address)
+    assert time.monotonic() - begun < FIGURES_SECONDS
+    return told
 
 
 @contextmanager
