@@ -13,6 +13,7 @@ import pytest
 
 from shared.cli.embedded_valkey import EmbeddedValkey
 from shared.cli.errors import CommandError
+from shared.exposition import MULTIPROC_DIR
 from shared.settings import PREFIX, Settings
 from shared.store.engine import Database
 from shared.store.schema import migrate
@@ -26,7 +27,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+    for name in [name for name in os.environ if name.startswith(PREFIX) or name == MULTIPROC_DIR]:
         monkeypatch.delenv(name)
 
 
