@@ -3,11 +3,11 @@
 import asyncio
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from api.caller import while_connected
 from api.runtime import ApiRuntime
-from api.sse import stop, wait_for_disconnect
 from shared import clock
 from shared.core import sse_frame
 from shared.core.turn import Turn
@@ -16,8 +16,6 @@ from shared.store import responses
 from shared.stream.event_feed import Subscription
 
 _NO_WORKER = {"code": "server_error", "message": "No worker was free in time."}
-_JSON = "application/json"
-_CLIENT_LEFT = 499  # nobody reads it; nginx's number for this case
 
 
 async def answer(
@@ -29,18 +27,15 @@ async def answer(
     """
     runtime.attached[turn.id] += keyed
     runtime.watch.add(subscription)
-    ending = asyncio.create_task(_end_of(runtime, turn, subscription, waits))
-    leaving = asyncio.create_task(wait_for_disconnect(request.receive))
     try:
-        await asyncio.wait({ending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if ending.done():
-            return Response(await ending, media_type=_JSON)
+        body = await while_connected(request, _end_of(runtime, turn, subscription, waits))
+        return Response(body, media_type="application/json")
+    except ClientDisconnect:
         if not keyed:
             await cancel(runtime, turn)
-        return Response(status_code=_CLIENT_LEFT)
+        raise
     finally:
         runtime.attached[turn.id] -= keyed
-        await stop(ending, leaving)
         runtime.watch.remove(subscription)
         await runtime.feed.unsubscribe(subscription)
 
