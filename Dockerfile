@@ -2,7 +2,8 @@ FROM python:3.11-slim AS build
 WORKDIR /build
 COPY requirements/run.txt .
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r run.txt
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r run.txt \
+    && /venv/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home turnstone && install -d -o turnstone -m 0700 /data

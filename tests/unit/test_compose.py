@@ -1,0 +1,113 @@
+"""docker-compose.yml, as far as it can be judged without an engine: its form, and that it fits what it starts."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.cli import commands
+from shared.cli.main import app
+from shared.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "docker-compose.yml"
+COMMANDS = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+OURS = {"migrate", "api", "worker", "flower"}
+LASTING = {"proxy", "api", "worker", "flower", "postgres", "redis"}
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    return yaml.safe_load(FILE.read_text())["services"]
+
+
+def test_it_follows_the_specification() -> None:
+    command = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", "vendor.compose-spec"]
+    checked = subprocess.run([*command, FILE], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_it_starts_all_parts(services: dict[str, Any]) -> None:
+    assert set(services) == OURS | LASTING
+    ours = {name: service["command"][0] for name, service in services.items() if service["image"] == "turnstone"}
+    assert ours == {name: name for name in OURS}
+    assert OURS <= COMMANDS
+
+
+def test_there_are_two_of_what_serves_and_as_many_workers_as_shares_are_counted_by(services: dict[str, Any]) -> None:
+    worker = services["worker"]
+    assert services["api"]["deploy"]["replicas"] == 2
+    assert worker["deploy"]["replicas"] == worker["environment"]["TURNSTONE_WORKER_PROCESSES"] == "${WORKERS:-2}"
+
+
+def test_what_it_asks_for_is_in_the_example_and_the_other_way_round() -> None:
+    asked = set(re.findall(r"(?<!\$)\$\{(\w+)", FILE.read_text()))
+    assert asked == set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+def test_no_password_has_a_default() -> None:
+    secrets = re.findall(r"(?<!\$)\$\{\w*(?:PASSWORD|SECRET|AUTH)\w*(..)", FILE.read_text())
+    assert secrets
+    assert set(secrets) == {":?"}
+
+
+def test_the_proxy_is_the_way_in_and_knows_the_service(services: dict[str, Any]) -> None:
+    (mounted,) = services["proxy"]["volumes"]
+    config = (ROOT / mounted.split(":")[0]).read_text()
+    ((service, port),) = re.findall(r"set \$api (\w+):(\d+);", config)
+    assert services[service]["command"][-1] == port
+    assert not services[service].get("ports")
+    (listens,) = re.findall(r"listen (\d+);", config)
+    assert services["proxy"]["ports"] == [f"127.0.0.1:8000:{listens}"]
+
+
+def test_ports_are_published_on_loopback_only(services: dict[str, Any]) -> None:
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+@pytest.mark.parametrize("service", sorted(LASTING))
+def test_every_lasting_service_has_a_health_check(services: dict[str, Any], service: str) -> None:
+    assert {"test", "interval", "timeout"} <= set(services[service]["healthcheck"])
+
+
+@pytest.mark.parametrize(
+    ("service", "takes"),
+    [("api", commands.API_GRACE_SECONDS), ("worker", Settings.model_fields["drain_seconds"].default)],
+)
+def test_containers_are_given_longer_to_stop_than_they_take(
+    services: dict[str, Any], service: str, takes: float
+) -> None:
+    assert int(services[service]["stop_grace_period"].removesuffix("s")) >= takes + 10
+
+
+def test_containers_of_ours_can_change_nothing_of_themselves(services: dict[str, Any]) -> None:
+    for name in OURS:
+        assert (services[name]["read_only"], services[name]["cap_drop"]) == (True, ["ALL"])
+
+
+def test_the_first_key_outlives_the_container_that_made_it(services: dict[str, Any]) -> None:
+    assert services["api"]["environment"]["TURNSTONE_BOOTSTRAP_KEY_FILE"].startswith("/data/")
+    assert services["api"]["volumes"] == ["keys:/data"]
+
+
+@pytest.mark.parametrize("service", ["postgres", "redis"])
+def test_what_holds_data_keeps_it_in_a_volume(services: dict[str, Any], service: str) -> None:
+    assert services[service]["volumes"]
+    assert services[service]["volumes"][0].startswith(f"{service}:")
+
+
+def test_redis_appends_never_evicts_and_takes_its_password_by_standard_input(services: dict[str, Any]) -> None:
+    script = services["redis"]["command"][-1]
+    assert script.startswith("exec redis-server - <<")
+    assert {"appendonly yes", "maxmemory-policy noeviction", "requirepass $$REDIS_PASSWORD"} <= set(script.splitlines())
+
+
+def test_flower_is_off_by_default_and_asks_for_a_login(services: dict[str, Any]) -> None:
+    assert services["flower"]["profiles"] == ["flower"]
+    assert ":?" in services["flower"]["environment"]["FLOWER_BASIC_AUTH"]
