@@ -26,11 +26,8 @@ def test_the_image_installs_locked_dependencies_and_does_not_run_as_root() -> No
 
 
 def test_the_procfile_runs_the_same_commands() -> None:
-    lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
-    assert set(lines) == {"web", "worker", "flower"}
-    assert lines["web"].startswith("exec turnstone api")
-    assert lines["worker"].startswith("exec turnstone worker")
-    assert lines["flower"] == "exec turnstone flower"
+    lines = dict(re.findall(r"^(\w+): .*exec turnstone (\w+)", (ROOT / "Procfile").read_text(), re.MULTILINE))
+    assert lines == {"web": "api", "worker": "worker", "flower": "flower"}
 
 
 def test_the_version_is_told_the_same_everywhere() -> None:
