@@ -15,7 +15,7 @@ from shared import clock, ids
 from shared.core import api_key
 from shared.core.api_key import ApiKey, Caller
 from shared.errors import Unauthorized
-from shared.store import api_keys
+from shared.store import api_keys, processes
 from shared.store.engine import Database
 from tests.figures import Figures
 from tests.stored_turns import claimed, create
@@ -74,6 +74,15 @@ async def test_the_queue_is_told_by_tier_and_by_what_is_waited_for(line: Line, d
     assert found.by("turnstone_running_turns", "tier") == {("default",): 1}
     assert found.total("turnstone_oldest_queued_seconds", tier="priority") == 0
     assert found.total("turnstone_database_up") == 1
+
+
+async def test_processes_that_live_are_counted(line: Line, database: Database) -> None:
+    with database.write() as connection:
+        for name in ("one", "two"):
+            processes.beat(connection, processes.WORKER, name, "1")
+    found = told(await QueueWatch(line.read).figures())
+    assert found.by("turnstone_live_processes", "kind") == {("worker",): 2}
+    assert found.total("turnstone_live_processes", kind="api") == 0
 
 
 async def test_many_readings_at_once_ask_once(line: Line) -> None:
