@@ -8,8 +8,7 @@ TurnstoneError
 │   ├── Unauthorized           401
 │   ├── Forbidden              403
 │   ├── NotFound               404, unknown, foreign and deleted alike
-│   ├── BodyTooLarge           413
-│   └── MethodNotAllowed       405
+│   └── BodyTooLarge           413
 ├── TryAgain                the same request may succeed later
 │   ├── RateLimited            429
 │   └── Unavailable            503
@@ -69,12 +68,6 @@ class IdempotencyKeyReused(RequestError):
     """422: the key was used for another body."""
 
     status = 422
-
-
-class MethodNotAllowed(RequestError):
-    """405: the path exists, the method does not."""
-
-    status = 405
 
 
 class BodyTooLarge(RequestError):

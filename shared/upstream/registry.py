@@ -10,7 +10,7 @@ from shared.errors import InvalidRequest, UpstreamError, model_not_found
 from shared.model_labels import MODELS
 from shared.settings import Settings
 from shared.upstream import upstreams_file
-from shared.upstream.base import Kind, Upstream
+from shared.upstream.base import Upstream
 from shared.upstream.chat_completions import ChatCompletions
 from shared.upstream.native_responses import NativeResponses
 from shared.upstream.route import Route, Way
@@ -40,10 +40,6 @@ class Upstreams:
         followers = [other for name in table.fallbacks for other in self._tables if other.name == name]
         ways = [(other, other.aliases.get(model, theirs)) for other in (table, *followers)]
         return Route([Way(table.name, self._servers[table.name], name) for table, name in ways])
-
-    def kind_of(self, model: str) -> Kind:
-        """What the upstream of `model` speaks; raises InvalidRequest as `of` does."""
-        return self._table_of(model).kind
 
     async def models(self) -> list[dict[str, Any]]:
         """What can be asked for, as OpenAI model objects; an upstream that fails is left out unless all do."""

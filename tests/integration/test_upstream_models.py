@@ -51,7 +51,7 @@ def test_models_that_cannot_be_read(server: ScriptedUpstream, reply: Reply) -> N
 def test_the_configured_upstream(server: ScriptedUpstream) -> None:
     settings = Settings(upstream_base_url=server.base_url + "/", upstream_api_key=SecretStr("k"))
     upstreams = Upstreams(settings)
-    assert upstreams.kind_of("any model") == "chat_completions"
+    assert upstreams.of("any model").kind == "chat_completions"
     assert run(upstreams, asking("hello there")).chunks[:2] == [Text("hello "), Text("there")]
 
 
