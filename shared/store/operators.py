@@ -7,7 +7,7 @@ from shared.core.turn_status import ACTIVE
 from shared.store.database_clock import database_now
 from shared.store.owner_filter import owned
 from shared.store.rows import TURN_COLUMNS, to_turn
-from shared.store.tables import RESPONSE
+from shared.store.tables import METADATA, RESPONSE
 
 
 def turn(connection: Connection, response_id: str) -> Turn | None:
@@ -40,7 +40,7 @@ def count_purgeable(connection: Connection, older_than_seconds: float) -> int:
 def holdings(connection: Connection, owner: str) -> dict[str, int]:
     """How many rows of this owner each table has, of those that have some."""
     counts: dict[str, int] = {}
-    for table in RESPONSE.metadata.sorted_tables:
+    for table in METADATA.sorted_tables:
         if "owner" in table.c:
             found = connection.execute(select(func.count()).select_from(table).where(owned(table, owner))).scalar_one()
             counts |= {table.name: found} if found else {}

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, f
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, Status
-from shared.store import api_processes, idempotency, responses, shares
+from shared.store import abandoned, idempotency, responses, shares
 from shared.store.attempt_statements import may_restart
 from shared.store.database_clock import database_now
 from shared.store.rows import TURN_COLUMNS, to_turn
@@ -52,7 +52,7 @@ def look(connection: Connection, limits: Limits) -> list[Chore]:
         Chore.PURGE: _older_than(limits.kept) if limits.kept else false(),
         Chore.RELEASE: or_(_orphaned(), IS_HELD_BACK),
         Chore.SEND_AGAIN: and_(_sent(), _sent_before(limits.silent)),
-        Chore.END_ABANDONED: api_processes.is_abandoned(limits.unseen),
+        Chore.END_ABANDONED: abandoned.is_abandoned(limits.unseen),
         Chore.END_OVER_AGE: _over_age(limits.queued, limits.running),
         Chore.RESTART: and_(may_restart(), _sent_before(limits.lease)),
         Chore.END_LOST: _lost(),

@@ -17,7 +17,7 @@ from shared.core.turn import Turn
 from shared.metrics import REDIS_ERRORS, SWEEPER_CHORES, RedisUse
 from shared.queue import Dispatcher
 from shared.settings import Settings
-from shared.store import api_processes, idempotency, processes, responses, sweeping
+from shared.store import abandoned, idempotency, processes, responses, sweeping
 from shared.store.engine import Database
 from shared.store.sweeping import Chore, Limits
 from shared.turns.ending import TurnEnder
@@ -117,9 +117,7 @@ class Sweeper:
                 tell(Recovery.ABANDONED_CANCELLED, turn.id, turn.attempt)
 
         unseen = self._limits.unseen
-        self._each(
-            end, self._judge(api_processes.abandoned, after_seconds=unseen, unseen_seconds=unseen, limit=_AT_ONCE)
-        )
+        self._each(end, self._judge(abandoned.find, after_seconds=unseen, unseen_seconds=unseen, limit=_AT_ONCE))
 
     def _end_over_age(self) -> None:
         def end(turn: Turn) -> None:

@@ -5,7 +5,7 @@ from tests.mutants.safeguard import Safeguard
 _STATEMENTS = "shared/store/attempt_statements.py"
 _SWEEPING = "shared/store/sweeping.py"
 _SWEEPER = "shared/turns/sweeper.py"
-_ALIVE = "shared/store/api_processes.py"
+_ALIVE = "shared/store/abandoned.py"
 _STORE = "tests/integration/store"
 _TURNS = "tests/integration/turns"
 

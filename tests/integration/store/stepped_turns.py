@@ -13,7 +13,7 @@ from sqlalchemy import update
 from shared import ids
 from shared.core.turn import Ending, Outcome, Turn
 from shared.core.turn_status import Status
-from shared.store import api_processes, attempts, journals, responses, sweeping
+from shared.store import abandoned, attempts, journals, responses, sweeping
 from shared.store.attempts import Journal
 from shared.store.database_clock import database_now
 from shared.store.engine import Connection, Database
@@ -239,7 +239,7 @@ def _as_listed(listed: Collection[Turn], told: dict[str, Held]) -> dict[str, Hel
 
 
 def _abandoned(connection: Connection) -> list[Turn]:
-    return api_processes.abandoned(connection, unseen_seconds=0, limit=_MANY)
+    return abandoned.find(connection, unseen_seconds=0, limit=_MANY)
 
 
 def _holders(turns: list[Turn]) -> dict[str, Held]:

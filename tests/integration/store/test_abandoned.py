@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from shared.core.turn import Turn
-from shared.store import api_processes, creation, processes, responses
+from shared.store import abandoned, creation, processes, responses
 from shared.store.database_clock import database_now
 from shared.store.engine import Database
 from shared.store.tables import API_PROCESS
@@ -29,18 +29,18 @@ def beat(database: Database, process: str, seconds_ago: float = 0) -> None:
         connection.execute(seen.values(seen_at=database_now() - seconds_ago))
 
 
-def abandoned(database: Database) -> set[str]:
+def found(database: Database) -> set[str]:
     with database.read() as connection:
-        return {turn.id for turn in api_processes.abandoned(connection, unseen_seconds=UNSEEN_SECONDS, limit=100)}
+        return {turn.id for turn in abandoned.find(connection, unseen_seconds=UNSEEN_SECONDS, limit=100)}
 
 
 def test_the_turns_of_a_process_are_abandoned_exactly_when_it_was_not_seen_for_so_long(database: Database) -> None:
     for process, seconds_ago in (("lives", 0), ("late", UNSEEN_SECONDS - 5), ("dead", UNSEEN_SECONDS + 5)):
         beat(database, process, seconds_ago)
     turns = {process: waiting_on(database, process).id for process in ("lives", "late", "dead", "unknown", None)}
-    assert abandoned(database) == {turns["dead"], turns["unknown"]}
+    assert found(database) == {turns["dead"], turns["unknown"]}
     beat(database, "dead")
-    assert abandoned(database) == {turns["unknown"]}
+    assert found(database) == {turns["unknown"]}
 
 
 def test_a_process_that_leaves_leaves_its_turns_at_once(database: Database) -> None:
@@ -48,17 +48,17 @@ def test_a_process_that_leaves_leaves_its_turns_at_once(database: Database) -> N
     turn = waiting_on(database, "leaves")
     with database.write() as connection:
         processes.leave(connection, processes.API, "leaves")
-    assert abandoned(database) == {turn.id}
+    assert found(database) == {turn.id}
 
 
 def test_a_turn_with_a_key_waits_for_its_caller_for_a_while(database: Database) -> None:
     turn = waiting_on(database, None, abandoned_after_seconds=60)
-    assert abandoned(database) == set()
+    assert found(database) == set()
     change(database, turn.id, abandoned_at=database_now() - 1)
-    assert abandoned(database) == {turn.id}
+    assert found(database) == {turn.id}
     with database.write() as connection:
         responses.stay(connection, [turn.id], seconds=60)
-    assert abandoned(database) == set()
+    assert found(database) == set()
 
 
 @pytest.mark.parametrize("state", ["running", "ending", "ended"])
@@ -69,4 +69,4 @@ def test_what_is_being_ended_or_has_ended_is_not_abandoned(database: Database, s
         change(database, turn.id, attempt=2, ending="cancelled")
     elif state == "ended":
         finish(database, turn)
-    assert abandoned(database) == ({turn.id} if state == "running" else set())
+    assert found(database) == ({turn.id} if state == "running" else set())

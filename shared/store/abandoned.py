@@ -9,7 +9,7 @@ from shared.store.rows import TURN_COLUMNS, to_turn
 from shared.store.tables import API_PROCESS, RESPONSE
 
 
-def abandoned(connection: Connection, *, unseen_seconds: float, limit: int) -> list[Turn]:
+def find(connection: Connection, *, unseen_seconds: float, limit: int) -> list[Turn]:
     """Active turns whose API process was not seen for so long, or whose caller with a key did not come back.
 
     Without those whose row another transaction holds.
