@@ -84,8 +84,9 @@ class Settings(BaseSettings):
     )
     heartbeat_seconds: Seconds = Field(15, description="Silence after which an SSE stream gets a comment line.")
     stream_log_seconds: Seconds = Field(
-        86400,
-        description="How long Redis keeps a turn's live log after its last event. SQL keeps the journal.",
+        7200,
+        description="How long Redis keeps a running turn's live log after its last event. When it has ended, a minute: "
+        "SQL keeps the journal.",
     )
     retention_days: Seconds | None = Field(
         None, description="How long ended responses are kept; a chain is as young as its youngest. Unset: for ever."

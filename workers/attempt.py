@@ -86,6 +86,7 @@ class Attempt:
 
     async def publish_closing(self, frames: list[bytes], seconds: float) -> None:
         """Publish the last frames; gives up after `seconds`, since subscribers find the end in SQL as well."""
+        self.log.ended = True
         self._publisher.append(self.log, frames)
         await self._publisher.flushed(self.log, seconds)
         self._publisher.drop(self.log)

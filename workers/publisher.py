@@ -26,7 +26,8 @@ class TurnLog:
     `sent` counts the frames that Redis is known to have. `lose` is called when a higher attempt is known.
     `begun` is set when the first append is over, whatever came of it: that one alone sets the fence without asking
     SQL, so output must not start before. Nothing is sent while `healing`, nor ever again once `dropped`. A log that
-    Redis has lost is `rewritten` in one call: an end between two would take the first for all that was said.
+    Redis has lost is `rewritten` in one call: an end between two would take the first for all that was said. One that
+    is `ended` is needed in Redis no longer: SQL has the end.
     """
 
     response_id: str
@@ -37,6 +38,7 @@ class TurnLog:
     healing: bool = False
     rewritten: bool = False
     dropped: bool = False
+    ended: bool = False
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     whole: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -117,7 +119,7 @@ class Publisher:
 
     def _append_of(self, turn_log: TurnLog, frames: list[bytes]) -> Append:
         claimed = not turn_log.begun.is_set()
-        return Append(turn_log.response_id, turn_log.attempt, turn_log.sent, frames, claimed)
+        return Append(turn_log.response_id, turn_log.attempt, turn_log.sent, frames, claimed, turn_log.ended)
 
     def _settle(self, turn_log: TurnLog, result: int) -> None:
         if result == REFUSED:

@@ -5,19 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.stream.connections import AsyncRedis, answered
-from shared.stream.keys import Keys
+from shared.stream.keys import ENDED_LOG_SECONDS, Keys
 from shared.stream.scripts import APPEND, RAISE_FENCE
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Frames `first`, `first` + 1, … of one attempt. `claimed`: the first append after a claim; it sets the fence."""
+    """Frames `first`, `first` + 1, … of one attempt.
+
+    `claimed`: the first append after a claim; it sets the fence. `ended`: SQL has the turn's end, and all its events.
+    """
 
     response_id: str
     attempt: int
     first: int
     frames: Sequence[bytes]
     claimed: bool = False
+    ended: bool = False
 
 
 class EventLog:
@@ -40,7 +44,8 @@ class EventLog:
                 self._keys.log(one.response_id, one.attempt),
                 self._keys.live(one.response_id),
             )
-            args += (one.attempt, int(one.claimed), one.first, len(one.frames), *one.frames)
+            log_seconds = ENDED_LOG_SECONDS if one.ended else self._keep
+            args += (one.attempt, int(one.claimed), log_seconds, one.first, len(one.frames), *one.frames)
         results: list[int] = await self._append(keys=keys, args=args)
         return results
 

@@ -7,7 +7,7 @@ from shared import clock
 from shared.core.turn import Turn
 from shared.metrics import REDIS_ERRORS, RedisUse
 from shared.stream.connections import OUTAGE, Redis
-from shared.stream.keys import Keys, Live
+from shared.stream.keys import ENDED_LOG_SECONDS, Keys, Live
 from shared.stream.scripts import FREEZE
 
 _SILENT_SECONDS = 1.0
@@ -46,13 +46,13 @@ class LogFreezer:
         messages = {self._keys.live(turn.id): message}
         if turn.waiter and not turn.logged:
             messages[self._keys.ends(turn.waiter)] = turn.id.encode() + b"\n" + message
-        self._publish(messages)
+        self._publish(messages, ended_log=self._keys.log(turn.id, turn.work) if turn.logged else None)
 
     def announce(self, response_id: str) -> None:
         """Tell the workers that a turn was ended from outside."""
         self._publish({self._keys.cancel: response_id.encode()})
 
-    def _publish(self, messages: Mapping[str, bytes]) -> None:
+    def _publish(self, messages: Mapping[str, bytes], ended_log: str | None = None) -> None:
         # Hints only: while Redis is away, one in a second waits for it in vain, and not each of them.
         if clock.monotonic() < self._silent_until:
             return
@@ -60,6 +60,8 @@ class LogFreezer:
             with self._client.pipeline(transaction=False) as pipeline:
                 for channel, message in messages.items():
                     pipeline.publish(channel, message)
+                if ended_log is not None:
+                    pipeline.expire(ended_log, ENDED_LOG_SECONDS)
                 pipeline.execute()
         except OUTAGE:
             REDIS_ERRORS.labels(RedisUse.HINT).inc()

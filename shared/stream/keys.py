@@ -9,11 +9,16 @@
 | PREFIX:ends:PROCESS        | channel | ends of the turns whose callers wait at this API process, as `name` + `Live` |
 | PREFIX:requests:OWNER      | string  | the owner's requests in this minute, which began with the first              |
 
-That lives for its minute; the others for `TURNSTONE_STREAM_LOG_SECONDS` after their last append. The broker's keys are
-Celery's own.
+That lives for its minute; the others for `TURNSTONE_STREAM_LOG_SECONDS` after their last append, but a log for a minute
+once its turn has ended: all that is in it is in SQL then, and would fill Redis, and outlive a DELETE, for nothing. The
+broker's keys are Celery's own.
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+ENDED_LOG_SECONDS: Final = 60
+"""Time for those who read a log while its turn ends; who comes later, or is slower, reads on in SQL."""
 
 
 @dataclass(frozen=True, slots=True)

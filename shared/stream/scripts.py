@@ -5,15 +5,16 @@ NOT_MINE = -2
 
 # Append to many turns' logs and publish the same frames.
 # KEYS  per turn: fence, log, channel
-# ARGV  seconds to live, then per turn: attempt, raise (1 sets the fence, after a claim), first number, count, frames…
+# ARGV  the fences' seconds to live, then per turn: attempt, raise (1 sets the fence, after a claim), the log's seconds
+#       to live, first number, count, frames…
 # Returns per turn: REFUSED (a higher attempt is known) · NOT_MINE (the fence is missing or lower)
 # · else the log's last number: first + count - 1 when it was appended, anything else when the log has another end.
 APPEND = """
-local ttl, at, results = ARGV[1], 2, {}
+local at, results = 2, {}
 for turn = 1, #KEYS / 3 do
   local fence, log, channel = KEYS[turn * 3 - 2], KEYS[turn * 3 - 1], KEYS[turn * 3]
   local attempt, raise = tonumber(ARGV[at]), ARGV[at + 1] == '1'
-  local first, count = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local first, count = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local known = tonumber(redis.call('GET', fence) or '0')
   local result
   if known > attempt then
@@ -25,17 +26,17 @@ for turn = 1, #KEYS / 3 do
     result = redis.call('XLEN', log) - 1
     if result == first - 1 then
       for i = 1, count do
-        redis.call('XADD', log, (first + i) .. '-0', 'f', ARGV[at + 3 + i])
+        redis.call('XADD', log, (first + i) .. '-0', 'f', ARGV[at + 4 + i])
       end
-      redis.call('EXPIRE', fence, ttl)
-      redis.call('EXPIRE', log, ttl)
+      redis.call('EXPIRE', fence, ARGV[1])
+      redis.call('EXPIRE', log, ARGV[at + 2])
       local head = attempt .. ' ' .. first .. ' ' .. count .. '\\n'
-      redis.call('PUBLISH', channel, head .. table.concat(ARGV, '', at + 4, at + 3 + count))
+      redis.call('PUBLISH', channel, head .. table.concat(ARGV, '', at + 5, at + 4 + count))
       result = first + count - 1
     end
   end
   results[turn] = result
-  at = at + 4 + count
+  at = at + 5 + count
 end
 return results
 """

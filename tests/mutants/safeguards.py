@@ -50,6 +50,7 @@ GUARANTEES = {
     "G18": "a slow reader costs bounded memory",
     "G19": "a foreground client that leaves stops its turn",
     "G20": "a cancel that was acknowledged stands",
+    "G21": "what is deleted is gone everywhere, soon",
     "G22": "turns of a conversation run one at a time, in order, and none is stranded",
     "G23": "one idempotency key, one turn",
     "G24": "an endpoint gets each event at least once",

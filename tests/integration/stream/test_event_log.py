@@ -5,13 +5,13 @@ import pytest
 from shared.stream.connections import AsyncRedis, connect
 from shared.stream.event_log import Append, EventLog
 from shared.stream.freeze import LogFreezer
-from shared.stream.keys import Keys, Live
+from shared.stream.keys import ENDED_LOG_SECONDS, Keys, Live
 from shared.stream.scripts import NOT_MINE, REFUSED
 
 pytestmark = pytest.mark.anyio
 
 TURN = "resp_1"
-KEEP_SECONDS = 60
+KEEP_SECONDS = 600
 
 
 @pytest.fixture
@@ -160,6 +160,15 @@ async def test_every_key_lives_for_a_while_after_its_last_append(log: EventLog, 
     await log.raise_fence("resp_2", 1)
     for name in (*names, keys.fence("resp_2")):
         assert KEEP_SECONDS - 20 < await redis.ttl(name) <= KEEP_SECONDS
+
+
+async def test_a_log_whose_turn_has_ended_lives_for_a_minute_more(log: EventLog, redis: AsyncRedis, keys: Keys) -> None:
+    """G21: its text is in SQL by then, from where a DELETE erases it; the fence goes on to keep stale writers out."""
+    await append(log, 0, 1, claimed=True)
+    await log.append([Append(TURN, 1, 1, frames(1, 1), ended=True)])
+    assert await log.read(TURN, 1, -1, 10) == frames(0, 2)
+    assert 0 < await redis.ttl(keys.log(TURN, 1)) <= ENDED_LOG_SECONDS < KEEP_SECONDS - 20
+    assert await redis.ttl(keys.fence(TURN)) > KEEP_SECONDS - 20
 
 
 async def test_the_fence_only_rises(log: EventLog, redis: AsyncRedis, keys: Keys) -> None:

@@ -22,7 +22,7 @@ from shared.store.engine import Database
 from shared.stream.connections import Redis, connect, connect_async
 from shared.stream.event_log import Append, EventLog
 from shared.stream.freeze import LogFreezer
-from shared.stream.keys import Keys, Live
+from shared.stream.keys import ENDED_LOG_SECONDS, Keys, Live
 from shared.stream.scripts import REFUSED
 from shared.turns import ending
 from shared.turns.ending import TurnEnder
@@ -31,6 +31,7 @@ from tests.services import Postgres
 from tests.stored_turns import OWNER, SHARE, body_of, claim, claimed, completed, create, expire, frames_of, row
 
 ROUNDS = 12
+KEEP_SECONDS = 600
 ERROR = {"code": "server_error", "message": "The worker running this turn was lost."}
 
 
@@ -53,7 +54,7 @@ class Stage:
         self.dispatched = Dispatched()
         self._url = url
         self.redis: Redis = connect(url)
-        freezer = LogFreezer(self.redis, self.keys, 60)
+        freezer = LogFreezer(self.redis, self.keys, KEEP_SECONDS)
         settings = Settings(lease_seconds=30, turns_per_owner=SHARE)
         self.ender = TurnEnder(database, freezer, self.dispatched, settings)  # type: ignore[arg-type]
 
@@ -62,7 +63,7 @@ class Stage:
 
         async def call() -> int:
             client = connect_async(self._url)
-            log = EventLog(client, self.keys, 60)
+            log = EventLog(client, self.keys, KEEP_SECONDS)
             (result,) = await log.append([Append(turn.id, turn.attempt, first, frames, claimed=first == 0)])
             await client.aclose()
             return result
@@ -160,6 +161,16 @@ def test_a_cancelled_turn_keeps_its_partial_output(stage: Stage) -> None:
     (item,) = body["output"]
     assert (item["content"][0]["text"], item["status"]) == ("It rains", "incomplete")
     assert Live.decode(hear()) == Live(1, len([*recording]) - 1, 1, [*recording][-1])
+
+
+def test_what_a_cancelled_turn_said_leaves_redis_soon(stage: Stage) -> None:
+    """G21: SQL has it, from where a DELETE erases it; the fence goes on to keep the worker out."""
+    turn = claimed(stage.database)
+    stage.start_output(turn)
+    stage.append(turn, frames_of(turn, Text("It ")))
+    assert stage.ender.end(turn, "cancelled")
+    assert 0 < stage.redis.ttl(stage.keys.log(turn.id, 1)) <= ENDED_LOG_SECONDS
+    assert stage.redis.ttl(stage.keys.fence(turn.id)) > KEEP_SECONDS - 20
 
 
 def test_the_worker_hears_of_the_cancel_and_is_fenced_out_of_redis_and_sql(stage: Stage) -> None:

@@ -15,7 +15,7 @@ from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.store import attempts, context, journals
 from shared.store.engine import Connection, Database
-from shared.stream.keys import Keys
+from shared.stream.keys import ENDED_LOG_SECONDS, Keys
 from tests.stored_turns import completed, create, row, said
 from workers import turn_runner
 from workers.attempt import Attempt
@@ -192,3 +192,11 @@ def test_a_turn_that_was_lost_before_changes_nothing(runtime: WorkerRuntime, mon
     monkeypatch.setattr(context, "load", lose_first)
     monkeypatch.setattr(Attempt, "run", None)
     assert turn_runner.run(runtime, turn.id) is None
+
+
+def test_what_was_said_leaves_redis_soon_after_the_end(runtime: WorkerRuntime, redis: Redis) -> None:
+    """G21: and Redis needs room for running turns only."""
+    turn = made(runtime.database, "logged")
+    turn_runner.run(runtime, turn.id)
+    runtime.settle()
+    assert 0 < redis.ttl(Keys(runtime.settings.key_prefix).log(turn.id, 1)) <= ENDED_LOG_SECONDS
