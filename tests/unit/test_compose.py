@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
 COMMANDS = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
 OURS = {"migrate", "api", "worker", "flower"}
-LASTING = {"proxy", "api", "worker", "flower", "postgres", "redis"}
+LASTING = {"proxy", "api", "worker", "flower", "postgres", "redis", "prometheus", "grafana"}
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,8 @@ def test_it_follows_the_specification() -> None:
 
 
 def test_it_starts_all_parts(services: dict[str, Any]) -> None:
-    assert set(services) == OURS | LASTING
-    ours = {name: service["command"][0] for name, service in services.items() if service["image"] == "turnstone"}
-    assert ours == {name: name for name in OURS}
+    assert set(services) == OURS | LASTING | {"metrics-key"}
+    assert {name: services[name]["command"][0] for name in OURS} == {name: name for name in OURS}
     assert OURS <= COMMANDS
 
 
@@ -87,8 +86,9 @@ def test_containers_are_given_longer_to_stop_than_they_take(
 
 
 def test_containers_of_ours_can_change_nothing_of_themselves(services: dict[str, Any]) -> None:
-    for name in OURS:
-        assert (services[name]["read_only"], services[name]["cap_drop"]) == (True, ["ALL"])
+    for service in services.values():
+        if service["image"] == "turnstone":
+            assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
 
 
 def test_the_first_key_outlives_the_container_that_made_it(services: dict[str, Any]) -> None:
@@ -106,6 +106,25 @@ def test_redis_appends_never_evicts_and_takes_its_password_by_standard_input(ser
     script = services["redis"]["command"][-1]
     assert script.startswith("exec redis-server - <<")
     assert {"appendonly yes", "maxmemory-policy noeviction", "requirepass $$REDIS_PASSWORD"} <= set(script.splitlines())
+
+
+def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
+    named = set(yaml.safe_load(FILE.read_text())["volumes"])
+    mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])}
+    assert all((ROOT / one).exists() for one in mounted - named)
+    assert named <= mounted
+
+
+def test_prometheus_finds_what_it_reads(services: dict[str, Any]) -> None:
+    config = yaml.safe_load((ROOT / "ops" / "prometheus" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    read = {(job["dns_sd_configs"][0]["names"][0], str(job["dns_sd_configs"][0]["port"])) for job in jobs.values()}
+    environment = services["worker"]["environment"]
+    assert read == {
+        ("api", services["api"]["command"][-1]),
+        ("worker", str(environment["TURNSTONE_WORKER_METRICS_PORT"])),
+    }
+    assert services["metrics-key"]["command"][-1] == jobs["turnstone-api"]["authorization"]["credentials_file"]
 
 
 def test_flower_is_off_by_default_and_asks_for_a_login(services: dict[str, Any]) -> None:
