@@ -78,6 +78,8 @@ def migrate() -> None:
 
         try:
             schema.migrate(settings)
+        except schema.SchemaBusy as busy:
+            raise CommandError(str(busy)) from None
         except engine.OUTAGE as error:
             raise CommandError(f"The database cannot be reached: {str(error).splitlines()[0]}") from None
 

@@ -67,6 +67,15 @@ class Database:
         with self.read() as connection:
             return sqlite.empty_log(connection)
 
+    def most_connections(self) -> int | None:
+        """How many the server takes from everybody; None where files are no server."""
+        if not _is_server(self.engine.name):
+            return None
+        with self.read() as connection:
+            names = ("max_connections", "superuser_reserved_connections")
+            most, reserved = (int(connection.exec_driver_sql(f"SHOW {name}").scalar_one()) for name in names)
+        return most - reserved
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()

@@ -7,6 +7,7 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
+from shared.cli.doctor_checks import CHECKS
 from shared.cli.embedded_valkey import EmbeddedValkey
 from shared.cli.main import app
 from tests.scripted_upstream import ScriptedUpstream
@@ -35,7 +36,7 @@ def doctor() -> tuple[Result, dict[str, str]]:
 def test_with_nothing_running_it_names_every_part_and_what_to_do() -> None:
     result, findings = doctor()
     assert result.exit_code == 1
-    assert list(findings) == ["settings", "database", "redis", "broker", "workers", "upstream"]
+    assert list(findings) == [name for name, _, _ in CHECKS]
     assert "turnstone migrate" in findings["database"]
     assert "turnstone up" in findings["redis"]
     assert findings["upstream"].startswith("ok")
@@ -63,7 +64,7 @@ def test_a_part_that_raises_leaves_the_others_standing(
     monkeypatch.setenv("TURNSTONE_DATABASE_URL", "postgresql://user:s3cret@127.0.0.1:1/nothing")
     monkeypatch.setenv("TURNSTONE_UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
     result, findings = doctor()
-    assert [name for name in findings if findings[name].startswith("ok")] == ["settings", "redis", "broker"]
+    assert [name for name in findings if findings[name].startswith("ok")] == ["settings", "disk", "redis", "broker"]
     assert "TURNSTONE_DATABASE_URL" in findings["database"]
     assert "s3cret" not in result.output
 

@@ -1,9 +1,6 @@
 """The schema has one history: the migrations make exactly the tables the code uses, and old schemas are refused."""
 
-import secrets
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,18 +11,6 @@ from shared.settings import Settings
 from shared.store import schema
 from shared.store.engine import Database
 from shared.store.tables import METADATA
-from tests.services import Postgres
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'new' / 'empty.sqlite3'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = f"empty_{secrets.token_hex(6)}"
-    yield server.create_database(name)
-    server.drop_database(name)
 
 
 def set_revision(database: Database, revision: str) -> None:
