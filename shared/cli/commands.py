@@ -45,7 +45,7 @@ def flower_command(host: str = "127.0.0.1", port: int = FLOWER_PORT) -> list[str
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.flower", "flower"]
     # It warns of each worker that does not answer within a second, as at every start.
     command += [f"--address={host}", f"--port={port}", "--read_only", "--max_tasks=10000", "--logging=error"]
-    return [*command, "--tasks_columns=uuid,state,exception,received,runtime,worker"]
+    return [*command, "--tasks_columns=uuid,state,exception,worker,received,runtime"]
 
 
 def demo_upstream_command(port: int) -> list[str]:

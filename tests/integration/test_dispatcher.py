@@ -63,6 +63,13 @@ def test_a_second_after_a_failure_it_is_tried_again(monkeypatch: pytest.MonkeyPa
     assert dispatcher.tried == [f"resp_{number}" for number in range(MESSAGES)]
 
 
+def test_rabbitmq_has_one_queue_that_sorts_by_tier(key_prefix: str) -> None:
+    """Of three it would serve each in turn."""
+    conf = celery_app(Settings(broker_url="amqp://user:word@localhost//", key_prefix=key_prefix)).conf
+    (queue,) = conf.task_queues
+    assert (queue.name, queue.max_priority) == (conf.task_default_queue, len(QUEUES)) == (f"{key_prefix}.turns", 3)
+
+
 @pytest.mark.parametrize(
     "tier", ["auto", "default", "scale", "flex", "priority", "fast", "ultrafast"], ids=lambda tier: f"tier {tier}"
 )
