@@ -1,8 +1,10 @@
 FROM python:3.11-slim AS build
 WORKDIR /build
-COPY requirements/run.txt .
+# `tracing` has OpenTelemetry besides.
+ARG REQUIREMENTS=run
+COPY requirements/${REQUIREMENTS}.txt requirements.txt
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r run.txt \
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt \
     && /venv/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim

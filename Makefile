@@ -74,6 +74,7 @@ lock: ## Resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
 	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) pyproject.toml --extra tracing -c requirements/dev.txt -o requirements/tracing.txt
 	$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt
 	$(COMPILE) requirements/audit.in -o requirements/audit.txt
 	echo 'torch; python_version < "3"' | $(COMPILE) --overrides /dev/stdin requirements/real-model.in -o requirements/real-model.txt

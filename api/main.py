@@ -1,5 +1,6 @@
 """The API application: `uvicorn --factory api.main:application`."""
 
+import asyncio
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ from api import (
 )
 from api.request_context import RequestContext
 from api.runtime import ApiRuntime
-from shared import production
+from shared import production, tracing
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.settings import Settings, SettingsError, load_settings
@@ -40,6 +41,7 @@ def application() -> FastAPI:
     try:
         settings = load_settings()
         configure_logging(settings)
+        tracing.start(settings, "api")
         production.check(settings)
         production.advise(settings)
         first_key.check(settings)
@@ -60,8 +62,9 @@ def create_app(settings: Settings) -> FastAPI:
         # Twice as much, so that one a little too large is answered and not cut off.
         yield {websocket_protocol.MOST_BYTES: 2 * settings.max_body_bytes}
         await runtime.close()
+        await asyncio.to_thread(tracing.stop)
 
-    app = FastAPI(title="Turnstone", lifespan=lifespan, redirect_slashes=False)
+    app = FastAPI(title="Turnstone", lifespan=lifespan, redirect_slashes=False, telemetry=tracing.of_application())
     app.add_middleware(RequestContext)
     if settings.allowed_origins:
         _allow_origins(app, settings.allowed_origins)

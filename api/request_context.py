@@ -4,10 +4,10 @@ import re
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from api import errors
-from shared import ids
+from shared import ids, tracing
 from shared.errors import InvalidRequest, NotFound
 
 _STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
@@ -35,6 +35,7 @@ class RequestContext:
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
+        tracing.note(request_id=request_id)
         with bound_contextvars(request_id=request_id, **_clients_own_id(scope)):
             try:
                 _refuse_nul(scope)
@@ -44,6 +45,12 @@ class RequestContext:
                 if started:
                     raise ConnectionAbortedError("the answer broke off") from None
                 await response(scope, receive, send_with_id)
+
+
+def request_id() -> str | None:
+    """The id of the request, or of the WebSocket, that is being served here."""
+    found: str | None = get_contextvars().get("request_id")
+    return found
 
 
 def _clients_own_id(scope: Scope) -> dict[str, str]:

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
-from structlog.contextvars import get_contextvars
 
 from api.idempotency import COMES_BACK_SECONDS, IdempotencyKey
+from api.request_context import request_id
 from api.runtime import ApiRuntime
-from shared import clock, ids
+from shared import clock, ids, tracing
 from shared.core import compaction, prompt
 from shared.core.api_key import Caller
 from shared.core.compaction import COMPACTIONS, expand
@@ -143,11 +143,12 @@ async def rehearse(runtime: ApiRuntime, creation: Creation) -> list[Item]:
 async def place(runtime: ApiRuntime, creation: Creation) -> Placed:
     """Store the turn and give it to a worker; one that waits, or was there before, is left where it is."""
     turn = creation.turn
-    placed = await runtime.write(creation.store, turn.owner, runtime.admission)
+    with tracing.span("store turn", response_id=turn.id, model=turn.request["model"]):
+        placed = await runtime.write(creation.store, turn.owner, runtime.admission)
     if not placed.repeated:
         log.info("turn_accepted", response_id=turn.id, waits=not placed.dispatchable)
     if placed.dispatchable:
-        runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
+        runtime.dispatcher.dispatch(turn)
     if not placed.repeated:
         turn_figures.accepted(turn)
     return placed
@@ -211,9 +212,9 @@ def _orders(*, generate: bool, compacts: bool) -> dict[str, bool]:
 
 
 def _origin() -> dict[str, str]:
-    """The request that made the turn, by which its log lines are found, the worker's too."""
-    request_id = get_contextvars().get("request_id")
-    return {"request_id": request_id} if request_id else {}
+    """The request that made the turn, by which log lines and spans are found, the worker's too."""
+    origin = {"request_id": request_id(), "traceparent": tracing.traceparent()}
+    return {name: value for name, value in origin.items() if value}
 
 
 def _conversation_id(body: CreateResponse) -> str | None:

@@ -10,11 +10,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api import foreground, response_stream, turn_creation, websocket_messages
 from api.auth import caller_of
+from api.request_context import request_id
 from api.runtime import ApiRuntime
 from api.sse import Batches, deliver, stop
 from api.websocket_lanes import Lanes
 from api.websocket_memory import ConnectionMemory
 from api.websocket_messages import Message
+from shared import tracing
 from shared.core.turn import Turn
 from shared.errors import InvalidRequest, Unavailable
 from shared.wire.response import FAILED
@@ -106,7 +108,8 @@ class Connection:
             return
         try:
             self._refuse_too_late()
-            await self._create(message)
+            with tracing.span("websocket response.create", kind="server", request_id=request_id()):
+                await self._create(message)
         except Exception as error:  # noqa: BLE001 - as above
             self._memory.forget(message.fields.get("previous_response_id"))
             await self._send(websocket_messages.failure(error, message.stream_id))

@@ -10,6 +10,9 @@ from shared.settings import Settings
 # Alembic tells each process that it has checked the schema; Celery tells two lines a turn, at a tenth of its cost.
 _TALKATIVE = ("alembic", "celery.worker.strategy", "celery.app.trace")
 
+# It tells of each batch of spans that does not arrive, several times; `shared.open_telemetry` tells once.
+_SILENT = "opentelemetry"
+
 # The default one shows what is in the variables of each frame: prompts and keys.
 _without_variables = structlog.dev.plain_traceback
 
@@ -44,3 +47,4 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(_SILENT).setLevel(logging.CRITICAL)

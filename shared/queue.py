@@ -14,8 +14,9 @@ from kombu.entity import Queue
 from kombu.messaging import Producer
 from kombu.transport import TRANSPORT_ALIASES
 
-from shared import clock
+from shared import clock, tracing
 from shared.core.service_tier import Tier, tier_of
+from shared.core.turn import Turn
 from shared.keepalive import KEEPALIVE_OPTIONS
 from shared.metrics import REDIS_ERRORS, RedisUse
 from shared.settings import Settings
@@ -123,18 +124,18 @@ class Dispatcher:
             "write_timeout": _SOCKET_SECONDS,
         }
         self._sorted = pushes(settings)
-        self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(_WAITING_MESSAGES)
+        self._waiting: queue.Queue[Turn | None] = queue.Queue(_WAITING_MESSAGES)
         self._closed_until = 0.0
         self._producer: Producer | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
         self._thread.start()
 
-    def dispatch(self, response_id: str, service_tier: str) -> None:
+    def dispatch(self, turn: Turn) -> None:
         """Have the turn's message sent; returns at once and never fails."""
         try:
-            self._waiting.put_nowait((response_id, tier_of(service_tier).value))
+            self._waiting.put_nowait(turn)
         except queue.Full:
-            log.warning("dispatch_queue_full", response_id=response_id)
+            log.warning("dispatch_queue_full", response_id=turn.id)
 
     def depth(self) -> int:
         """How many messages wait in the broker; raises as the broker does."""
@@ -152,27 +153,29 @@ class Dispatcher:
         self._thread.join(2 * _SOCKET_SECONDS)
 
     def _run(self) -> None:
-        while (message := self._waiting.get()) is not None:
-            self._send(*message)
+        while (turn := self._waiting.get()) is not None:
+            self._send(turn)
         self._hang_up()
 
-    def _send(self, response_id: str, queue_name: str) -> None:
+    def _send(self, turn: Turn) -> None:
         if clock.monotonic() < self._closed_until:
             return
         try:
-            self._publish(response_id, queue_name)
+            with tracing.span("dispatch", kind="producer", parent=turn.traceparent, response_id=turn.id):
+                self._publish(turn)
         except Exception as error:  # noqa: BLE001 - each transport raises its own; none may end this thread
             # One timeout is enough for now: what waits behind it stays with SQL instead of timing out one by one.
             self._closed_until = clock.monotonic() + _BREAKER_SECONDS
             REDIS_ERRORS.labels(RedisUse.DISPATCH).inc()
-            log.warning("dispatch_failed", response_id=response_id, error=type(error).__name__)
+            log.warning("dispatch_failed", response_id=turn.id, error=type(error).__name__)
             self._hang_up()
 
-    def _publish(self, response_id: str, queue_name: str) -> None:
+    def _publish(self, turn: Turn) -> None:
         # As send_task does it, on a connection that stays: routing and pools took half of its time.
         if self._producer is None:
             self._producer = self._app.amqp.Producer(self._app.connection_for_write())
-        task = self._app.amqp.create_task_message(response_id, RUN_TURN, [response_id], {}, ignore_result=True)
+        task = self._app.amqp.create_task_message(turn.id, RUN_TURN, [turn.id], {}, ignore_result=True)
+        queue_name = tier_of(turn.request.get("service_tier", "auto")).value
         self._producer.publish(
             task.body, serializer="json", headers=task.headers, **task.properties | self._address(queue_name)
         )

@@ -156,6 +156,11 @@ class Settings(BaseSettings):
     worker_metrics_host: str = Field(
         "127.0.0.1", description="Address of a worker's own `/metrics`, which asks for no key."
     )
+    tracing_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="OTLP/HTTP collector of traces, such as `http://localhost:4318`; needs `turnstone[tracing]`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="Shape of log lines.")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
-from shared import exposition, production
+from shared import exposition, production, tracing
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.queue import celery_app, pushes
@@ -36,6 +36,7 @@ def _configure_logging(**_: Any) -> None:
 def _start(**_: Any) -> None:
     try:
         production.check(settings)
+        tracing.start(settings, "worker")
         _serve_metrics()
         runtime()
     except (SettingsError, TurnstoneError) as error:
@@ -64,3 +65,4 @@ def _drain(**_: Any) -> None:
 @worker_shutdown.connect
 def _stop(**_: Any) -> None:
     runtime().close()
+    tracing.stop()

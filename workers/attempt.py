@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import structlog
 
-from shared import clock, ids
+from shared import clock, ids, tracing
 from shared.core import sse_frame
 from shared.core.assembly import Assembly
 from shared.core.chunks import Finish, Usage, joined
@@ -67,7 +67,8 @@ class Attempt:
         self._task = asyncio.current_task()
         try:
             async with asyncio.timeout(longest_seconds):
-                await self._stream(upstream, context)
+                with tracing.span("ask upstream"):
+                    await self._stream(upstream, context)
             return self._with_facts(self.assembly.outcome(clock.now()))
         except asyncio.CancelledError:
             if self._lost:
@@ -87,8 +88,9 @@ class Attempt:
     async def publish_closing(self, frames: list[bytes], seconds: float) -> None:
         """Publish the last frames; gives up after `seconds`, since subscribers find the end in SQL as well."""
         self.log.ended = True
-        self._publisher.append(self.log, frames)
-        await self._publisher.flushed(self.log, seconds)
+        with tracing.span("publish end"):
+            self._publisher.append(self.log, frames)
+            await self._publisher.flushed(self.log, seconds)
         self._publisher.drop(self.log)
 
     async def _stream(self, upstream: Route | Compacting, context: Context) -> None:
@@ -124,9 +126,10 @@ class Attempt:
 
     async def _may_start_output(self) -> bool:
         """OUTPUT START, in SQL, after the append that sets the fence: a turn ended before this one stays as it is."""
-        await self.log.begun.wait()
-        if not await self._start_output(self.turn):
-            raise TurnLost
+        with tracing.span("start output"):
+            await self.log.begun.wait()
+            if not await self._start_output(self.turn):
+                raise TurnLost
         turn_figures.began_output(self.turn, clock.monotonic() - self._begun)
         return True
 

@@ -38,7 +38,7 @@ def _part(runtime: WorkerRuntime, attempt: Attempt) -> None:
         with runtime.database.write() as connection:
             given_back = attempts.give_back(connection, (turn.id, turn.attempt))
         if given_back:
-            runtime.dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
+            runtime.dispatcher.dispatch(turn)
             tell(Recovery.GIVEN_BACK, turn.id, turn.attempt)
         elif runtime.ender.end(turn, "failed", _STOPPED):
             tell(Recovery.DRAINED_FAILED, turn.id, turn.attempt)

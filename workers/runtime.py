@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import structlog
@@ -119,7 +120,7 @@ class WorkerRuntime:
         """OUTPUT START in SQL; waits out a database that is away, since nothing is shown before it is written."""
         while True:
             try:
-                return await self.loop.run_in_executor(self._sql, self._start_output, turn)
+                return await self.loop.run_in_executor(self._sql, copy_context().run, self._start_output, turn)
             except Exception as error:
                 if not is_outage(error):
                     raise

@@ -1,13 +1,14 @@
 """A turn's way through a worker: claim, load history, stream, finish, publish the end."""
 
 import asyncio
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from shared import clock
+from shared import clock, tracing
 from shared.core import compaction, sse_frame, tool_rules
 from shared.core.context import Context
 from shared.core.turn import Outcome, Turn
@@ -37,15 +38,33 @@ log = structlog.get_logger()
 
 def run(runtime: WorkerRuntime, response_id: str) -> Outcome | None:
     """Run the turn of one message to its end; None when it was not ours to run, or was lost on the way."""
+    begun = clock.now()
     turn = _claim(runtime, response_id)
     if turn is None:
         return None
     turn_figures.claimed(turn)
     # The event loop runs in this context what is given to it from here.
     context_of_turn = bound_contextvars(response_id=turn.id, attempt=turn.attempt, request_id=turn.request_id)
-    with context_of_turn, WORKER_TURNS.track_inprogress():
-        log.debug("turn_claimed", worker=runtime.name)
-        return _run(runtime, turn)
+    with context_of_turn, _traced(turn, begun), WORKER_TURNS.track_inprogress():
+        with tracing.span("claim", since=begun):
+            log.debug("turn_claimed", worker=runtime.name)
+        outcome = _run(runtime, turn)
+        code = outcome.error["code"] if outcome and outcome.error else None
+        tracing.note(status=outcome.status.value if outcome else "lost", error=code)
+        return outcome
+
+
+def _traced(turn: Turn, since: float) -> AbstractContextManager[None]:
+    return tracing.span(
+        "run turn",
+        kind="consumer",
+        parent=turn.traceparent,
+        since=since,
+        response_id=turn.id,
+        request_id=turn.request_id,
+        attempt=turn.attempt,
+        model=turn.request["model"],
+    )
 
 
 def _run(runtime: WorkerRuntime, turn: Turn) -> Outcome | None:
@@ -94,7 +113,8 @@ def _claim(runtime: WorkerRuntime, response_id: str) -> Turn | None:
 def _stream(runtime: WorkerRuntime, attempt: Attempt) -> Outcome:
     turn = attempt.turn
     try:
-        told = _context(runtime, turn)
+        with tracing.span("load context"):
+            told = _context(runtime, turn)
         if told is None:
             return _failed(runtime, turn, _CONTEXT_GONE)
         seal = partial(runtime.summaries.close, turn.owner)
@@ -144,9 +164,11 @@ def _finish(runtime: WorkerRuntime, attempt: Attempt, outcome: Outcome) -> None:
     closing = attempt.close(outcome)
     body: dict[str, Any] = closing[-1]["response"]
     frames = [sse_frame.encode(event) for event in closing]
-    if not runtime.ender.finish(attempt.turn, body, outcome, attempt.log.frames + frames):
-        raise TurnLost
+    with tracing.span("finish"):
+        if not runtime.ender.finish(attempt.turn, body, outcome, attempt.log.frames + frames):
+            raise TurnLost
     if attempt.turn.logged:
         runtime.spawn(attempt.publish_closing(frames, _PUBLISH_SECONDS))
     else:
-        runtime.ender.publish_end(attempt.turn, closing[-1]["sequence_number"], frames[-1])
+        with tracing.span("publish end"):
+            runtime.ender.publish_end(attempt.turn, closing[-1]["sequence_number"], frames[-1])

@@ -59,6 +59,11 @@ class Turn:
         return self.request.get("request_id")
 
     @property
+    def traceparent(self) -> str | None:
+        """The span of that request, if it was traced: what happens to the turn is part of it."""
+        return self.request.get("traceparent")
+
+    @property
     def logged(self) -> bool:
         """Whether the turn's events are published: an unstreamed foreground turn publishes only its end."""
         return self.stream or self.background

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from shared import tracing
 from shared.store import sql_failures, sqlite
 
 POOL_WAIT_SECONDS = 5
@@ -111,6 +112,7 @@ def _create_engine(url: str, pool_size: int) -> Engine:
         event.listen(engine, "begin", sqlite.begin)
     else:
         event.listen(engine, "connect", _prepare_postgres)
+    tracing.watch_engine(engine)
     return engine
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from shared import clock
+from shared import clock, tracing
 from shared.core import sse_frame
 from shared.core.emission import Emission
 from shared.core.response_fold import ResponseFold
@@ -75,10 +75,13 @@ class TurnEnder:
         written = [sse_frame.encode(event) for event in closing]
         journal = _journal(turn, kept + written, lost)
         body = closing[-1]["response"]
-        done = self._write(turn, outcome, lambda c: attempts.finish_ending(c, fence, turn, body, outcome, journal))
-        if done:
-            self._freezer.publish_end(turn, closing[-1]["sequence_number"], written[-1])
-        return done
+        return self._end_from_outside(
+            turn,
+            outcome,
+            lambda c: attempts.finish_ending(c, fence, turn, body, outcome, journal),
+            closing[-1]["sequence_number"],
+            written[-1],
+        )
 
     def end_queued(self, turn: Turn, ending: Ending, error: dict[str, str] | None = None) -> bool:
         """End a turn that no worker ever had; False when one has it now, or it has ended."""
@@ -88,14 +91,28 @@ class TurnEnder:
         frames = [sse_frame.encode(event) for event in events]
         journal = _journal(turn, frames)
         body = events[-1]["response"]
-        done = self._write(turn, outcome, lambda c: attempts.end_queued(c, turn, body, outcome, journal))
-        if done:
-            self._freezer.publish_end(turn, events[-1]["sequence_number"], frames[-1])
-        return done
+        return self._end_from_outside(
+            turn,
+            outcome,
+            lambda c: attempts.end_queued(c, turn, body, outcome, journal),
+            events[-1]["sequence_number"],
+            frames[-1],
+        )
 
     def _take_over(self, response_id: str, ending: Ending) -> Turn | None:
         with self._database.write() as connection:
             return attempts.take_over(connection, response_id, ending, lease_seconds=self._lease_seconds)
+
+    def _end_from_outside(
+        self, turn: Turn, outcome: Outcome, end: Callable[[Connection], bool], number: int, frame: bytes
+    ) -> bool:
+        """Write the end as part of the turn's own trace, then tell subscribers of its last event."""
+        status = outcome.status.value
+        with tracing.span("end from outside", parent=turn.traceparent, response_id=turn.id, status=status):
+            done = self._write(turn, outcome, end)
+            if done:
+                self._freezer.publish_end(turn, number, frame)
+            return done
 
     def _write(self, turn: Turn, outcome: Outcome, end: Callable[[Connection], bool]) -> bool:
         done = outlast(lambda: self._write_once(turn, end), "end_waits_for_database", turn.id)
@@ -109,7 +126,7 @@ class TurnEnder:
             done = end(connection)
             following = shares.pass_on(connection, turn, self._owner_share) if done else []
         for one in following:
-            self._dispatcher.dispatch(one.id, one.request.get("service_tier", "auto"))
+            self._dispatcher.dispatch(one)
         return done
 
 

@@ -164,7 +164,7 @@ class Sweeper:
     def _dispatch(self, recovery: Recovery, turns: list[Turn]) -> None:
         for turn in turns:
             tell(recovery, turn.id, turn.attempt)
-            self._dispatcher.dispatch(turn.id, turn.request.get("service_tier", "auto"))
+            self._dispatcher.dispatch(turn)
 
     def _judge(self, query: Callable[..., list[Turn]], *, after_seconds: float = 0.0, **kwargs: object) -> list[Turn]:
         """Turns that are lost by the clock; none within a lease, or `after_seconds`, of a database outage.

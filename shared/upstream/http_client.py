@@ -6,6 +6,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from shared import tracing
 from shared.errors import UpstreamError
 from shared.upstream import failures
 
@@ -24,6 +25,7 @@ def open_session(connect_seconds: float) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_seconds, sock_connect=connect_seconds),
         headers={"Accept-Encoding": "identity"},  # compression would hold tokens back
         trust_env=False,
+        trace_configs=tracing.of_http_client(),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from shared import tracing
 from shared.core.chunks import Chunk
 from shared.errors import UpstreamError
 from shared.upstream.base import Kind, Upstream
@@ -30,6 +31,7 @@ class Way:
 
     def stream(self, request: Mapping[str, Any], items: Sequence[Item]) -> AsyncGenerator[list[Chunk], None]:
         """Have it answer, under its own name for the model."""
+        tracing.note(upstream=self.name)
         return self.upstream.stream({**request, "model": self.model}, items)
 
     async def count_tokens(self, request: Mapping[str, Any], items: Sequence[Item]) -> int:

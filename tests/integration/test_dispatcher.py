@@ -8,6 +8,7 @@ import pytest
 
 from shared import clock
 from shared.core.response_render import render
+from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.queue import QUEUES, Dispatcher, celery_app
 from shared.settings import Settings
@@ -25,14 +26,14 @@ class Refused(Dispatcher):
         self.tried: list[str] = []
         super().__init__(Settings(redis_url="redis://127.0.0.1:1"))
 
-    def _publish(self, response_id: str, queue_name: str) -> None:
-        self.tried.append(response_id)
+    def _publish(self, turn: Turn) -> None:
+        self.tried.append(turn.id)
         raise ConnectionError
 
 
 def dispatch_all(dispatcher: Dispatcher) -> None:
     for number in range(MESSAGES):
-        dispatcher.dispatch(f"resp_{number}", "auto")
+        dispatcher.dispatch(turn(id=f"resp_{number}"))
 
 
 def test_a_broker_that_hangs_holds_up_nobody(redis_url: str, key_prefix: str) -> None:
@@ -78,7 +79,7 @@ def test_a_turn_goes_to_the_queue_of_the_tier_that_its_response_names(
 ) -> None:
     settings = Settings(redis_url=redis_url, key_prefix=key_prefix)
     dispatcher = Dispatcher(settings)
-    dispatcher.dispatch("resp_1", tier)
+    dispatcher.dispatch(turn(request={"model": "m", "service_tier": tier}))
     dispatcher.close()
     with celery_app(settings).connection_for_read() as connection:
         channel = connection.default_channel

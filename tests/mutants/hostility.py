@@ -6,6 +6,8 @@ _SHAPES = "tests/unit/core/test_hostile_documents.py"
 _BYTES = "tests/acceptance/test_hostile_bytes.py"
 _PRODUCTION = "tests/unit/test_production.py"
 _REFUSED = f"{_PRODUCTION}::test_what_is_not_is_refused_by_its_name"
+_TRACES = "shared/open_telemetry.py"
+_TRACE_TESTS = "tests/unit/test_tracing.py"
 _ONE_COMPLAINT = f"{_SHAPES}::test_wrong_values_have_one_complaint"
 
 HOSTILITY = (
@@ -81,6 +83,30 @@ HOSTILITY = (
         ", exception_formatter=_without_variables",
         "",
         ("tests/unit/test_logging.py::test_a_logged_error_shows_no_variables",),
+    ),
+    Safeguard(
+        "of a span only what is listed leaves",
+        "I2",
+        _TRACES,
+        'name: named[name] for name in named if name in _SENT or name.startswith(f"{_OURS}.")',
+        "**named",
+        (f"{_TRACE_TESTS}::test_of_a_span_only_what_is_listed_leaves",),
+    ),
+    Safeguard(
+        "a span tells no text of an error",
+        "I2",
+        _TRACES,
+        "status=Status(span.status.status_code),",
+        "status=span.status,",
+        (f"{_TRACE_TESTS}::test_of_a_span_only_what_is_listed_leaves",),
+    ),
+    Safeguard(
+        "the framework exports nothing by itself",
+        "I2",
+        "shared/tracing.py",
+        '"logs": False, "operation_spans": False, "auto_configure": False, ',
+        "",
+        (f"{_TRACE_TESTS}::test_fastapis_own_telemetry_stays_off_whatever_the_environment_says",),
     ),
     Safeguard(
         "production has a Redis with a password",

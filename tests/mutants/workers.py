@@ -23,7 +23,7 @@ WORKERS = (
         "output start comes after the append that sets the fence",
         "G3",
         _ATTEMPT,
-        "        await self.log.begun.wait()\n",
+        "            await self.log.begun.wait()\n",
         "",
         (f"{_OUTPUT_START}::test_output_waits_for_the_answer_to_the_first_append",),
     ),
@@ -31,8 +31,8 @@ WORKERS = (
         "without an output start nothing is published",
         "G5",
         _ATTEMPT,
-        "        if not await self._start_output(self.turn):\n            raise TurnLost\n",
-        "        await self._start_output(self.turn)\n",
+        "            if not await self._start_output(self.turn):\n                raise TurnLost\n",
+        "            await self._start_output(self.turn)\n",
         (f"{_OUTPUT_START}::test_nothing_is_published_when_sql_refuses_the_start",),
     ),
     Safeguard(
@@ -63,19 +63,19 @@ WORKERS = (
         "commit before publish",
         "G16",
         _RUNNER,
-        "    if not runtime.ender.finish(",
+        "        if not runtime.ender.finish(",
         """\
-    if attempt.turn.logged:
-        runtime.spawn(attempt.publish_closing(frames, _PUBLISH_SECONDS))
-    if not runtime.ender.finish(""",
+        if attempt.turn.logged:
+            runtime.spawn(attempt.publish_closing(frames, _PUBLISH_SECONDS))
+        if not runtime.ender.finish(""",
         (f"{_RUNNER_TESTS}::test_nobody_hears_of_an_end_that_sql_does_not_have",),
     ),
     Safeguard(
         "after a lost finish nothing is published",
         "G3",
         _RUNNER,
-        "attempt.log.frames + frames):\n        raise TurnLost\n",
-        "attempt.log.frames + frames):\n        pass\n",
+        "attempt.log.frames + frames):\n            raise TurnLost\n",
+        "attempt.log.frames + frames):\n            pass\n",
         (f"{_RUNNER_TESTS}::test_a_turn_that_was_lost_before_its_finish_is_silent",),
     ),
     Safeguard(
@@ -138,8 +138,8 @@ WORKERS = (
         "sending never blocks who asks for it",
         "G6",
         _QUEUE,
-        "self._waiting.put_nowait((response_id, tier_of(service_tier).value))",
-        "self._send(response_id, tier_of(service_tier).value)",
+        "self._waiting.put_nowait(turn)",
+        "self._send(turn)",
         (f"{_DISPATCHER_TESTS}::test_a_broker_that_hangs_holds_up_nobody",),
     ),
     Safeguard(

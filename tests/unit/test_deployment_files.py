@@ -21,7 +21,8 @@ def test_every_setting_named_in_it_exists(name: str) -> None:
 
 def test_the_image_installs_locked_dependencies_and_does_not_run_as_root() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert "--require-hashes -r run.txt" in dockerfile
+    assert "ARG REQUIREMENTS=run\nCOPY requirements/${REQUIREMENTS}.txt requirements.txt\n" in dockerfile
+    assert "--require-hashes -r requirements.txt" in dockerfile
     assert re.search(r"^USER (?!root)\w+", dockerfile, re.MULTILINE)
 
 

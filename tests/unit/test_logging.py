@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from shared.logging import configure_logging
 from shared.settings import Settings
@@ -13,8 +14,9 @@ from tests.stored_turns import canary
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, structured = root.handlers[:], root.level, structlog.get_config()
     yield
+    structlog.configure(**structured)
     root.handlers[:] = handlers
     root.setLevel(level)
 

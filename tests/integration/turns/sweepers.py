@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from shared.core.turn import Turn
 from shared.turns.sweeper import Sweeper
 
 LEASE_SECONDS = 30
@@ -17,8 +18,8 @@ class Broker:
         self.away = False
         self.sent: list[str] = []
 
-    def dispatch(self, response_id: str, _service_tier: str) -> None:
-        self.sent.append(response_id)
+    def dispatch(self, turn: Turn) -> None:
+        self.sent.append(turn.id)
 
     def depth(self) -> int:
         if self.away:

@@ -41,8 +41,8 @@ class Dispatched:
     def __init__(self) -> None:
         self.messages: list[tuple[str, str]] = []
 
-    def dispatch(self, response_id: str, service_tier: str) -> None:
-        self.messages.append((response_id, service_tier))
+    def dispatch(self, turn: Turn) -> None:
+        self.messages.append((turn.id, turn.request.get("service_tier", "auto")))
 
 
 class Stage:
