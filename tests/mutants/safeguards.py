@@ -1,6 +1,7 @@
 """All safeguards, in the order of the table, and what the codes of their guarantees stand for."""
 
 from tests.mutants.fences import FENCES
+from tests.mutants.figures import FIGURES
 from tests.mutants.hostility import HOSTILITY
 from tests.mutants.logs import LOGS
 from tests.mutants.order import ORDER
@@ -29,6 +30,7 @@ SAFEGUARDS = (
     *UPSTREAMS,
     *HOSTILITY,
     *WEBHOOKS,
+    *FIGURES,
 )
 
 GUARANTEES = {
@@ -58,6 +60,7 @@ GUARANTEES = {
     "C8": "a conversation holds what its turns and its owner put there",
     "I1": "another owner's is an unknown id",
     "I2": "texts of requests are in no log and no error",
+    "O1": "figures hold no client's words, are of the living, and are told in an outage",
     "Q1": "nothing stays queued or running for ever, and no storm of messages helps it",
     "Q2": "a turn never runs twice at once",
     "Q6": "nobody's turns delay another's; what is too much is refused before it is accepted",
