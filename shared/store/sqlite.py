@@ -16,6 +16,7 @@ from shared import clock
 READS: Final = "turnstone_reads"
 
 _BUSY_SECONDS: Final = 5
+_CHECKPOINT_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.0005
 
 
@@ -68,8 +69,13 @@ def begin(connection: Connection) -> None:
 
 
 def empty_log(connection: Connection) -> bool:
-    """Bring the write-ahead log into the file and cut it to nothing; False when somebody was in the way for 5 s."""
-    busy: int = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+    """Bring the write-ahead log into the file and cut it to nothing; False when somebody was in the way."""
+    raw: Any = connection.connection.dbapi_connection
+    _set_busy_timeout(raw, _CHECKPOINT_SECONDS)  # for so long, others may wait for us
+    try:
+        busy: int = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+    finally:
+        _set_busy_timeout(raw, _BUSY_SECONDS)
     return not busy
 
 
@@ -87,5 +93,5 @@ def _insist(raw: sqlite3.Connection, statement: str) -> bool:
         clock.pause(_LOOK_SECONDS)
 
 
-def _set_busy_timeout(raw: sqlite3.Connection, seconds: int) -> None:
-    raw.execute(f"PRAGMA busy_timeout={seconds * 1000}")
+def _set_busy_timeout(raw: sqlite3.Connection, seconds: float) -> None:
+    raw.execute(f"PRAGMA busy_timeout={seconds * 1000:.0f}")

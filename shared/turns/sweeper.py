@@ -29,6 +29,8 @@ _AT_ONCE = 100
 # Each end may wait for a Redis that is away: so many wait together.
 _ENDER_THREADS = 8
 _DAY_SECONDS = 86_400
+# What was deleted is out of SQLite's write-ahead log within a minute, though somebody may be in the way one time.
+_TIDY_SECONDS = 20
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -62,6 +64,7 @@ class Sweeper:
         }
         self._last_contact = clock.monotonic()
         self._outage_over = -math.inf
+        self._tidy_at = -math.inf
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
         self._thread.start()
@@ -76,6 +79,9 @@ class Sweeper:
         for chore in self._change(sweeping.look, limits=self._limits):
             SWEEPER_CHORES.labels(chore).inc()
             self._chores[chore]()
+        if clock.monotonic() >= self._tidy_at:
+            self._tidy_at = clock.monotonic() + _TIDY_SECONDS
+            self._database.empty_log()
 
     def _run(self) -> None:
         while not self._stop.wait(self._sweep_seconds):

@@ -4,6 +4,7 @@ from tests.mutants.fences import FENCES
 from tests.mutants.figures import FIGURES
 from tests.mutants.hostility import HOSTILITY
 from tests.mutants.logs import LOGS
+from tests.mutants.operators import OPERATORS
 from tests.mutants.order import ORDER
 from tests.mutants.readers import READERS
 from tests.mutants.recovery import RECOVERY
@@ -31,6 +32,7 @@ SAFEGUARDS = (
     *HOSTILITY,
     *WEBHOOKS,
     *FIGURES,
+    *OPERATORS,
 )
 
 GUARANTEES = {

@@ -91,7 +91,7 @@ def test_a_migration_does_not_queue_for_a_table_that_somebody_holds_for_long(
     url = postgres.create_database("busy_schema")
     settings = Settings(database_url=url)
     schema.migrate(settings, "0006")
-    with psycopg.connect(url) as backup:
+    with psycopg.connect(url, options="-c idle_in_transaction_session_timeout=10s") as backup:
         backup.execute("LOCK TABLE api_process IN ACCESS SHARE MODE")
         with pytest.raises(schema.SchemaBusy, match="Nothing was changed"):
             schema.migrate(settings)

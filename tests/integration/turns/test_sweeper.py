@@ -1,13 +1,16 @@
 """The sweeper's own rules: what the broker lacks and no more, no judgement after an outage, no end of its own."""
 
+from pathlib import Path
+
 import pytest
 
 from shared import clock
+from shared.store import responses
 from shared.store.engine import Database
 from shared.turns.sweeper import Sweeper
 from tests.eventually import eventually
 from tests.integration.turns.sweepers import LEASE_SECONDS, Broker, NewSweeper
-from tests.stored_turns import change, create, lost_in_sight, row
+from tests.stored_turns import answered, canary, change, create, lost_in_sight, row
 
 SWEEP_SECONDS = 5
 LONG_AGO = 1.0
@@ -94,3 +97,20 @@ def test_a_sweep_that_fails_is_not_the_last(new_sweeper: NewSweeper, monkeypatch
     monkeypatch.setattr(Sweeper, "sweep", fail)
     new_sweeper(sweep_seconds=0.01)
     eventually(lambda: sweeps > 2)
+
+
+def test_what_was_deleted_is_soon_not_in_sqlites_files_either(new_sweeper: NewSweeper, database: Database) -> None:
+    """G21. While it is stored it is in one of them, or this test would not know what it does."""
+    text = canary()
+    turn = answered(database, text, text)
+    assert on_disk(database, text) or database.engine.name != "sqlite"
+    with database.write() as connection:
+        assert responses.remove(connection, turn.owner, turn.id)
+    new_sweeper().sweep()
+    assert not on_disk(database, text)
+
+
+def on_disk(database: Database, text: str) -> bool:
+    """Whether the text can be read in a file of an SQLite database."""
+    path = Path(database.engine.url.database or "")
+    return any(text.encode() in file.read_bytes() for file in path.parent.glob(f"{path.name}*") if file.is_file())
