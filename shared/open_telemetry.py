@@ -116,7 +116,8 @@ class OpenTelemetry:
             connection.info[_SPAN] = self._tracer.start_span(command, kind=SpanKind.CLIENT, attributes=system)
 
         def end(connection: Connection, *_: object) -> None:
-            connection.info.pop(_SPAN).end()
+            if span := connection.info.pop(_SPAN, None):
+                span.end()
 
         def fail(error: ExceptionContext) -> None:
             if error.connection is not None and (span := error.connection.info.pop(_SPAN, None)):
