@@ -92,12 +92,12 @@ async def giving_up(
     runtime: ApiRuntime, turn: Turn, pieces: AsyncGenerator[Piece, None], *, waits: bool
 ) -> AsyncGenerator[Piece, None]:
     """The same pieces, with an end for turns that no worker claims in time."""
-    giving_up = asyncio.create_task(foreground.give_up_unclaimed(runtime, turn, waits=waits))
+    watching = asyncio.create_task(foreground.give_up_unclaimed(runtime, turn, waits=waits))
     try:
         async for piece in pieces:
             yield piece
     finally:
-        await sse.stop(giving_up)
+        await sse.stop(watching)
         await pieces.aclose()
 
 
