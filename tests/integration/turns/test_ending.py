@@ -1,11 +1,9 @@
 """The one routine that ends a turn: what was emitted is what is stored, and there is one end (G2, G20, R11)."""
 
-import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import orjson
 import psycopg
 import pytest
 
@@ -16,90 +14,18 @@ from shared.core.chunks import Text
 from shared.core.response_render import lifecycle_events
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
-from shared.settings import Settings
-from shared.store import attempts, journals, responses
+from shared.store import attempts, journals
 from shared.store.engine import Database
-from shared.stream.connections import Redis, connect, connect_async
-from shared.stream.event_log import Append, EventLog
-from shared.stream.freeze import LogFreezer
-from shared.stream.keys import ENDED_LOG_SECONDS, Keys, Live
+from shared.stream.keys import ENDED_LOG_SECONDS, Live
 from shared.stream.scripts import REFUSED
 from shared.turns import ending
-from shared.turns.ending import TurnEnder
-from shared.wire.response import LOST_NUMBER, Event, ResponseBody
+from shared.wire.response import LOST_NUMBER, Event
+from tests.integration.turns.stage import KEEP_SECONDS, Stage
 from tests.services import Postgres
-from tests.stored_turns import OWNER, SHARE, body_of, claim, claimed, completed, create, expire, frames_of, row
+from tests.stored_turns import OWNER, body_of, claim, claimed, completed, create, expire, frames_of, row
 
 ROUNDS = 12
-KEEP_SECONDS = 600
 ERROR = {"code": "server_error", "message": "The worker running this turn was lost."}
-
-
-class Dispatched:
-    """Stands where the dispatcher does; notes what it is given."""
-
-    def __init__(self) -> None:
-        self.messages: list[tuple[str, str]] = []
-
-    def dispatch(self, turn: Turn) -> None:
-        self.messages.append((turn.id, turn.request.get("service_tier", "auto")))
-
-
-class Stage:
-    """An ender with a store, a Redis and the ears of everybody who may listen."""
-
-    def __init__(self, database: Database, url: str, prefix: str) -> None:
-        self.database = database
-        self.keys = Keys(prefix)
-        self.dispatched = Dispatched()
-        self._url = url
-        self.redis: Redis = connect(url)
-        freezer = LogFreezer(self.redis, self.keys, KEEP_SECONDS)
-        settings = Settings(lease_seconds=30, turns_per_owner=SHARE)
-        self.ender = TurnEnder(database, freezer, self.dispatched, settings)  # type: ignore[arg-type]
-
-    def append(self, turn: Turn, frames: list[bytes], first: int = 0) -> int:
-        """What the worker's publisher does."""
-
-        async def call() -> int:
-            client = connect_async(self._url)
-            log = EventLog(client, self.keys, KEEP_SECONDS)
-            (result,) = await log.append([Append(turn.id, turn.attempt, first, frames, claimed=first == 0)])
-            await client.aclose()
-            return result
-
-        return asyncio.run(call())
-
-    def start_output(self, turn: Turn) -> None:
-        with self.database.write() as connection:
-            assert attempts.start_output(connection, (turn.id, turn.attempt))
-
-    def journal(self, turn: Turn) -> journals.Recording:
-        with self.database.read() as connection:
-            recording = journals.read(connection, OWNER, turn.id)
-        assert recording is not None
-        return recording
-
-    def body(self, turn: Turn) -> ResponseBody:
-        with self.database.read() as connection:
-            stored = responses.get_body(connection, OWNER, turn.id)
-        assert stored is not None
-        body: ResponseBody = orjson.loads(stored)
-        return body
-
-    def listen(self, *channels: str) -> Callable[[], bytes]:
-        listener = self.redis.pubsub(ignore_subscribe_messages=True)
-        listener.subscribe(*channels)
-        for _ in channels:
-            listener.get_message(timeout=5)
-
-        def hear() -> bytes:
-            while (message := listener.get_message(timeout=5)) is None:
-                pass
-            data: bytes = message["data"]
-            return data
-
-        return hear
 
 
 @pytest.fixture
