@@ -1,5 +1,7 @@
 """Who may read what: foreign, unknown and deleted ids look the same (I1, S2); what was not stored goes away (Q9)."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -34,7 +36,10 @@ def test_a_response_reads_back_as_it_was_accepted_and_as_it_ended(database: Data
     with database.write() as connection:
         assert creation.create(connection, OWNER, turn, [said("hi")]) is None
     with database.read() as connection:
-        assert responses.get(connection, OWNER, turn.id) == responses.Stored(turn, None)
+        accepted = responses.get(connection, OWNER, turn.id)
+    assert accepted is not None
+    assert accepted.turn.dispatched_at is not None
+    assert accepted == responses.Stored(replace(turn, dispatched_at=accepted.turn.dispatched_at), None)
 
     held = claimed(database)
     finish(database, held, [said("ho", "assistant")])
