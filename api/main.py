@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from api import (
@@ -64,7 +65,9 @@ def create_app(settings: Settings) -> FastAPI:
         await runtime.close()
         await asyncio.to_thread(tracing.stop)
 
-    app = FastAPI(title="Turnstone", lifespan=lifespan, redirect_slashes=False, telemetry=tracing.of_application())
+    app = FastAPIOffline(
+        title="Turnstone", lifespan=lifespan, redirect_slashes=False, telemetry=tracing.of_application()
+    )
     app.add_middleware(RequestContext)
     if settings.allowed_origins:
         _allow_origins(app, settings.allowed_origins)

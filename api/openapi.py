@@ -61,6 +61,8 @@ def document(app: FastAPI) -> Document:
 
 
 def _describe(operation: Document, path: str, told: Operation) -> None:
+    operation["tags"] = [_group(path)]
+    operation["summary"] = operation.pop("description")
     operation.setdefault("parameters", []).extend(told.parameters)
     if told.body:
         content = {_JSON: {"schema": _reference(told.body.__name__)}}
@@ -70,6 +72,12 @@ def _describe(operation: Document, path: str, told: Operation) -> None:
         shape = told.without_envelope.get(status, ErrorEnvelope)
         content = {_JSON: {"schema": _reference(shape.__name__)}}
         operation["responses"][str(status)] = {"description": _ERRORS[status], "content": content}
+
+
+def _group(path: str) -> str:
+    """What the pages list a path under: what is behind `/v1/`."""
+    first, _, rest = path.removeprefix("/").partition("/")
+    return rest.split("/")[0] if first == "v1" else "operations"
 
 
 def _content(told: Operation) -> Document:
