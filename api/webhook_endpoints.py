@@ -141,6 +141,9 @@ async def _send_sample(runtime: ApiRuntime, endpoint: Endpoint, event_type: str)
     response_id, now = ids.new_response_id(), int(clock.now())
     content = orjson.dumps(event(event_type, response_id, now))
     secrets = runtime.webhook_secrets.open_each(endpoint.id, endpoint.sealed)
+    if not secrets:
+        text = "The signing secret was sealed with another TURNSTONE_SECRET_KEY than this server's: rotate it."
+        raise InvalidRequest(text, code="no_secret_key")
     headers = signed_headers(webhook_id(response_id, endpoint.id), now, content, secrets)
     try:
         outbound = Outbound(runtime.settings.allowed_networks, runtime.settings.webhook_seconds)

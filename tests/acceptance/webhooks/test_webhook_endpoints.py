@@ -5,8 +5,12 @@ from typing import Any
 import httpx2
 import pytest
 from openai import BadRequestError, OpenAI
+from sqlalchemy import update
 
+from shared.store.engine import Database
+from shared.store.tables import WEBHOOK_ENDPOINT
 from tests.acceptance.webhooks.conftest import Hook
+from tests.stack import Stack
 from tests.webhook_receiver import SILENCE
 
 
@@ -19,6 +23,20 @@ def test_a_test_tells_what_the_receiver_answers(hook: Hook) -> None:
     hook.receiver.answer(hook.path, SILENCE)
     with pytest.raises(BadRequestError, match="gave no answer"):
         hook.sdk.webhooks.test(hook.endpoint.id, event_type="response.failed")
+
+
+def test_nothing_is_sent_that_cannot_be_signed(hooked: Stack, hook: Hook) -> None:
+    """As after TURNSTONE_SECRET_KEY was changed; a new secret mends it."""
+    database = Database(hooked.environment["TURNSTONE_DATABASE_URL"])
+    with database.write() as connection:
+        mine = WEBHOOK_ENDPOINT.c.id == hook.endpoint.id
+        connection.execute(update(WEBHOOK_ENDPOINT).where(mine).values(sealed="sealed elsewhere"))
+    database.close()
+    with pytest.raises(BadRequestError, match="rotate"):
+        hook.sdk.webhooks.test(hook.endpoint.id, event_type="response.failed")
+    assert hook.receiver.at(hook.path) == []
+    hook.sdk.webhooks.rotate_secret(hook.endpoint.id)
+    assert hook.sdk.webhooks.test(hook.endpoint.id, event_type="response.failed").success
 
 
 def test_endpoints_are_made_changed_listed_and_deleted(sdk: OpenAI, hook: Hook) -> None:
