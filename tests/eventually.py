@@ -11,12 +11,12 @@ DEADLINE_SECONDS = 15.0
 _ASK_EVERY_SECONDS = 0.01
 
 
-def eventually(ask: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
-    """The first true answer; raises TimeoutError with the last one when none comes in time."""
+def eventually(ask: Callable[[], T], seconds: float = DEADLINE_SECONDS, what: str = "it") -> T:
+    """The first true answer; raises TimeoutError with what was waited for and the last one when none comes in time."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"still {answer!r} after {seconds:g} s")
+            raise TimeoutError(f"waited {seconds:g} s for {what}: still {answer!r}")
         time.sleep(_ASK_EVERY_SECONDS)
     return answer
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.stack import eventually
+from tests.eventually import eventually
 
 
 @dataclass(frozen=True, slots=True)

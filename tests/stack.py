@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +21,10 @@ from typing import Self
 from shared.cli import commands
 from shared.cli.listener import free_port
 from shared.settings import PREFIX
+from tests.eventually import eventually
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-_LOOK_SECONDS = 0.02
 _TAIL_LINES = 60
 
 
@@ -235,12 +234,3 @@ class Stack:
         """End whatever is left, at once."""
         for process in self.processes:
             process.kill()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10.0, what: str = "it") -> None:
-    """Look until `holds`; raises TimeoutError that says what was waited for."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds} s for {what}")
-        time.sleep(_LOOK_SECONDS)

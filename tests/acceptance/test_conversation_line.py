@@ -11,9 +11,10 @@ from openai import OpenAI
 from openai.types.responses import Response
 
 from tests.acceptance.turns import ended, script_gated
+from tests.eventually import eventually
 from tests.raw_http import RawStream
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.upstream_steps import Reply
 
 TURNS = 50

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule, run_state_machine_as_test
 
 from tests.acceptance.turns import ACTIVE, answer
+from tests.eventually import eventually
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.upstream_steps import Gate
 
 EXAMPLES = 15

@@ -10,9 +10,10 @@ import pytest
 from openai import OpenAI
 
 from tests.acceptance.turns import ended, script_gated
+from tests.eventually import eventually
 from tests.raw_http import RawStream, request_bytes
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.upstream_steps import Gate, Stall
 
 CLOSE_SECONDS = 1.0

@@ -11,8 +11,9 @@ from openai.types.responses import Response
 from shared.queue import Dispatcher
 from shared.settings import PREFIX, Settings
 from tests.acceptance.turns import answer, ended
+from tests.eventually import eventually
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.upstream_steps import Gate
 
 ASKED = {"flex": "flex", "auto": "default", "fast": "priority"}

@@ -6,8 +6,9 @@ import httpx2
 import pytest
 
 from tests.acceptance.turns import answer
+from tests.eventually import eventually
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from openai import OpenAI
 from shared.queue import Dispatcher
 from shared.settings import Settings
 from tests.acceptance.turns import answer, ended, script_gated
+from tests.eventually import eventually
 from tests.rabbitmq import SERVER, RabbitMq
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="no rabbitmq-server here")
 

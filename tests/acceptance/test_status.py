@@ -6,8 +6,8 @@ import httpx2
 
 from shared.version import VERSION
 from tests.acceptance.turns import script_gated
+from tests.eventually import eventually
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import eventually
 
 
 def status(http: httpx2.Client) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from openai import DefaultHttpxClient, OpenAI
 
 from shared.store.engine import Database
 from tests.acceptance.turns import script_gated
+from tests.eventually import eventually
 from tests.raw_http import RawStream
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.stored_turns import row
 
 MOST = 3

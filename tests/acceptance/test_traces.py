@@ -10,10 +10,11 @@ from openai import OpenAI
 
 from tests.acceptance.conftest import REQUEST_SECONDS
 from tests.acceptance.turns import answer, ended, script_gated
+from tests.eventually import eventually
 from tests.otlp_collector import Collector, Trace
 from tests.raw_http import RawStream
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.upstream_steps import Reply
 
 STOP_SECONDS = 10

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import httpx2
 import psutil
 import pytest
 from openai import OpenAI
@@ -14,10 +15,11 @@ from openai.types.websocket_reconnection import ReconnectingEvent
 from websockets.exceptions import InvalidStatus
 
 from tests.acceptance.turns import answer, ended, script_gated
+from tests.eventually import eventually
 from tests.raw_http import text_of
 from tests.raw_websocket import RawSocket
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.upstream_steps import Gate, Stall
 
 CLOSE_SECONDS = 1.0
@@ -114,6 +116,9 @@ def test_connections_and_their_running_turns_are_counted_as_streams(
     short_lived: Stack, upstream: ScriptedUpstream, topic: str
 ) -> None:
     script_gated(upstream, topic)
+    # Those of the tests before are gone.
+    metrics = short_lived.url().removesuffix("/v1") + "/metrics"
+    eventually(lambda: "turnstone_open_streams 0.0" in httpx2.get(metrics).text)
     with ExitStack() as sockets:
         first, _second = (sockets.enter_context(RawSocket(short_lived.url())) for _ in range(2))
         first.create(input=topic, stream_id="a")

@@ -8,9 +8,10 @@ from openai.types.responses import Response
 
 from shared.wire.response import TERMINAL_EVENTS
 from tests.acceptance.turns import answer, script_gated
+from tests.eventually import eventually
 from tests.raw_http import DONE, RawStream, numbers, text_of
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.unit.core.event_order import assert_ordered
 from tests.unit.core.response_shape import assert_ended, assert_shape
 from tests.upstream_steps import Say, Think

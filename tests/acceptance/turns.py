@@ -7,8 +7,9 @@ from typing import Any
 from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import Response
 
+from tests.eventually import eventually
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.upstream_steps import Done, Finish, Gate, Say, Step, Tokens
 
 ACTIVE = ("queued", "in_progress")

@@ -10,9 +10,9 @@ from uuid import uuid4
 import httpx2
 
 from tests.acceptance.turns import ACTIVE
+from tests.eventually import eventually
 from tests.faults.history import Event, Follower
 from tests.faults.site import has_ended
-from tests.stack import eventually
 
 SECONDS = 90.0
 _AGAIN_SECONDS = 0.2

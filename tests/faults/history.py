@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from tests.eventually import eventually
 from tests.raw_http import parse_frame
-from tests.stack import eventually
 
 Event = dict[str, Any]
 

@@ -9,10 +9,11 @@ import psutil
 from sqlalchemy import text
 
 from shared.store.engine import Database
+from tests.eventually import eventually
 from tests.faults import checker
 from tests.faults.stopping_worker import STOP_FILE
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, WorkerProcess, eventually
+from tests.stack import Stack, WorkerProcess
 from tests.upstream_steps import Done, Finish, Gate, Say, Step, Tokens
 
 LEASE_SECONDS = 2.0

@@ -11,10 +11,10 @@ import httpx2
 import pytest
 
 from tests.acceptance.turns import ACTIVE
+from tests.eventually import eventually
 from tests.faults.checker import check_turn, text_of
 from tests.faults.history import Follower
 from tests.faults.site import WAIT_SECONDS, Site, gate, has_ended, voices
-from tests.stack import eventually
 
 DEAD_SECONDS = 20.0
 CLIENTS = 4

@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import text
 
 from shared.cli.embedded_valkey import EmbeddedValkey
+from tests.eventually import eventually
 from tests.faults.checker import check_turn
 from tests.faults.clients import Clients
 from tests.faults.conftest import NewSite
@@ -25,7 +26,6 @@ from tests.faults.faulty_redis import FaultyRedis
 from tests.faults.harm import Harm
 from tests.faults.site import Site
 from tests.services import Postgres
-from tests.stack import eventually
 from tests.upstream_steps import Done, Finish, Pause, Say, Step, Tokens
 
 AT_ONCE = 8

@@ -11,13 +11,13 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.eventually import eventually
 from tests.faults.checker import check_turn
 from tests.faults.conftest import NewSite
 from tests.faults.history import Follower
 from tests.faults.site import LEASE_SECONDS, Site, gate, voices
 from tests.figures import Figures
 from tests.services import Postgres
-from tests.stack import eventually
 from tests.tcp_proxy import TcpProxy
 
 TURNS = 6

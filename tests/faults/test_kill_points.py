@@ -7,10 +7,10 @@ import pytest
 from redis import Redis
 
 from shared.wire.response import LOST_NUMBER
+from tests.eventually import eventually
 from tests.faults.checker import check_turn
 from tests.faults.history import Follower
 from tests.faults.site import Site, gate, voices, wake
-from tests.stack import eventually
 
 UNSEEN = ["after the claim", "after the lifecycle append"]
 SEEN = [

@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from shared.cli.embedded_valkey import EmbeddedValkey
+from tests.eventually import eventually
 from tests.faults.checker import check_turn, text_of
 from tests.faults.conftest import NewSite, stopping_worker
 from tests.faults.faulty_redis import FaultyRedis
 from tests.faults.history import Follower
 from tests.faults.site import RECOVERY_SECONDS, Site, gate, voices
 from tests.raw_http import RawStream
-from tests.stack import WorkerProcess, eventually
+from tests.stack import WorkerProcess
 from tests.tcp_proxy import TcpProxy
 
 ANSWER_SECONDS = 0.5

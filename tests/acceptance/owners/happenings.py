@@ -9,9 +9,9 @@ from sqlalchemy import text
 from shared.store.engine import Database
 from tests.acceptance.owners.watched_site import Site
 from tests.acceptance.turns import answer
+from tests.eventually import eventually
 from tests.raw_http import RawStream, request_bytes
 from tests.raw_websocket import RawSocket
-from tests.stack import eventually
 from tests.stored_turns import canary
 from tests.upstream_steps import Gate, Reply, Say, Think, ToolPiece
 

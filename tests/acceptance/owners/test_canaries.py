@@ -21,9 +21,10 @@ from tests.acceptance.owners.happenings import HAPPENINGS, NOWHERE
 from tests.acceptance.owners.places import Monitor
 from tests.acceptance.owners.watched_site import Site
 from tests.acceptance.turns import answer
+from tests.eventually import eventually
 from tests.scripted_upstream import ScriptedUpstream
 from tests.services import Postgres
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.stored_turns import canary
 from tests.upstream_steps import Cut, Raw, Reply, Step
 

@@ -11,8 +11,9 @@ from openai import DefaultHttpxClient, OpenAI
 
 from tests.acceptance.owners.conftest import Closed
 from tests.acceptance.turns import answer, ended, script_gated
+from tests.eventually import eventually
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 
 SLOTS = 4
 SHARE = SLOTS // 2

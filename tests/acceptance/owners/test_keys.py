@@ -8,7 +8,7 @@ import pytest
 from openai import AuthenticationError, OpenAI
 
 from tests.acceptance.owners.conftest import Closed
-from tests.stack import eventually
+from tests.eventually import eventually
 
 REVOKED_WITHIN_SECONDS = 5.0
 

@@ -9,8 +9,9 @@ import httpx2
 from shared.store.engine import Database
 from tests.acceptance.owners.conftest import Closed
 from tests.acceptance.owners.places import Monitor, command_lines, rows
+from tests.eventually import eventually
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 
 LISTINGS = ("responses", "conversations", "models")
 
