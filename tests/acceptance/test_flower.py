@@ -23,6 +23,7 @@ from tests.acceptance.turns import answer, ended, script_gated
 from tests.eventually import eventually
 from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import FlowerProcess, Stack
+from tests.stored_turns import new_turn
 from tests.upstream_steps import Reply
 
 LOGIN = ("watcher", "a-Word_of:9")
@@ -160,7 +161,7 @@ def _send_again(stack: Stack, turns: dict[str, str]) -> None:
     own = {name: stack.environment[f"TURNSTONE_{name.upper()}"] for name in ("redis_url", "key_prefix")}
     dispatcher = Dispatcher(Settings(**own))
     for turn in turns:
-        dispatcher.dispatch(turn, "default")
+        dispatcher.dispatch(new_turn(id=turn))
     dispatcher.close()
 
 
