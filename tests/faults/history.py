@@ -5,14 +5,14 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
 from tests.eventually import eventually
-from tests.raw_http import parse_frame
+from tests.raw_http import parse_frame, text_of
 
 Event = dict[str, Any]
 
@@ -58,10 +58,16 @@ class Follower:
 
     def wait_for(self, count: int, seconds: float = SECONDS) -> list[Event]:
         """The events, as soon as there are `count` of them, or the last one."""
+        return self._wait(lambda: len(self.events) >= count, f"{count} events", seconds)
+
+    def wait_to_hear(self, words: str, seconds: float = SECONDS) -> list[Event]:
+        """The events, as soon as their text has these words, or with the last one."""
+        return self._wait(lambda: words in text_of(self.events), repr(words), seconds)
+
+    def _wait(self, enough: Callable[[], bool], what: str, seconds: float) -> list[Event]:
         with self._grown:
-            enough = self._grown.wait_for(lambda: len(self.events) >= count or self._over, seconds)
-            if not enough:
-                raise TimeoutError(f"waited {seconds} s for {count} events, got {len(self.events)}")
+            if not self._grown.wait_for(lambda: enough() or self._over, seconds):
+                raise TimeoutError(f"waited {seconds} s for {what}, got {len(self.events)} events")
             self._raise()
             return list(self.events)
 

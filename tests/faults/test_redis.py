@@ -92,11 +92,11 @@ def test_a_live_stream_goes_on_to_its_proper_end(site: Site, redis: FaultyRedis,
 def test_a_live_stream_outlives_a_redis_that_comes_back(site: Site, redis: FaultyRedis, topic: str, how: str) -> None:
     voices(site.upstream, topic, gates=[3, 6])
     follower = Follower.post(site.urls, {"model": "m", "input": topic, "background": True})
-    site.upstream.wait_at(gate(topic, 3))
+    follower.wait_to_hear("voiceA2")
     with redis.away(how):
         site.upstream.open(gate(topic, 3))
         site.upstream.wait_at(gate(topic, 6))
-    follower.wait_for(7)  # live again, before the end; the words of one read are one event
+    follower.wait_to_hear("voiceA5")  # live again, before the end
     site.upstream.open(gate(topic, 6))
     body = check_turn(site.database, follower.response_id, [follower.end()])
     assert (body["status"], body["turnstone"]["attempts"]) == ("completed", 1)
