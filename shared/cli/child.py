@@ -53,6 +53,7 @@ class Child:
         self._say = say
         self._policy = policy
         self._process: asyncio.subprocess.Process | None = None
+        self._killed = False
 
     async def keep_running(self) -> None:
         """Start the process, and start it again whenever it dies; raises CommandError when it never gets going."""
@@ -60,6 +61,8 @@ class Child:
         while True:
             started = monotonic()
             code = await self._run_once()
+            if self._killed:
+                return
             lived_well = monotonic() - started >= self._policy.settled_seconds
             settled = settled or lived_well
             deaths = 1 if lived_well else deaths + 1
@@ -72,7 +75,8 @@ class Child:
             await asyncio.sleep(delay)
 
     def kill(self) -> None:
-        """End the process and what it started, now."""
+        """End the process and what it started, now and for good."""
+        self._killed = True
         if self._process and self._process.returncode is None:
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -166,14 +166,16 @@ def test_a_process_deaf_to_sigterm_is_killed_at_its_deadline(stand: Stand) -> No
 
 
 def test_a_second_signal_ends_everything_at_once(stand: Stand) -> None:
-    supervisor = stand.supervisor([stand.spec("worker", STUBBORN, stop_seconds=600)])
+    """And starts nothing again."""
+    supervisor = stand.supervisor([stand.spec("valkey")], [stand.spec("worker", STUBBORN, stop_seconds=600)])
 
     def stop_twice() -> None:
         supervisor.stop()
         asyncio.get_running_loop().call_later(0.1, supervisor.stop)
 
     run(supervisor, stop_twice)
-    assert stand.journal == ["started worker"]
+    assert stand.journal == ["started valkey", "started worker"]
+    assert not [line for line in stand.said if "starting it again" in line]
 
 
 def test_every_process_leads_its_own_session_so_that_ctrl_c_reaches_only_the_supervisor(stand: Stand) -> None:
