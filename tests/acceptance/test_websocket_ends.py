@@ -136,6 +136,14 @@ def test_connections_and_their_running_turns_are_counted_as_streams(
         assert first.turn()[-1]["type"] == "response.completed"
 
 
+def refuses(port: int) -> bool:
+    try:
+        sockets.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_a_server_that_stops_lets_turns_come_to_their_end_and_says_that_it_restarts(
     new_stack: Callable[..., Stack], upstream: ScriptedUpstream, topic: str
 ) -> None:
@@ -158,6 +166,7 @@ def test_a_server_that_stops_lets_turns_come_to_their_end_and_says_that_it_resta
         for socket in (idle, background):
             assert list(socket.to_close()) == []
             assert socket.closed[0] == 1012
+        eventually(lambda: refuses(stack.apis[0].port), what="the server to turn to its connections")
         upstream.open(topic)
         ends = [event for event in busy.to_close() if event["type"] in ("response.completed", "error")]
         assert [end["type"] for end in ends] == ["response.completed", "error"]
