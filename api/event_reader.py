@@ -40,7 +40,8 @@ class EventReader:
     def __init__(self, sources: Sources, turn: Turn, after: int, idle_seconds: float) -> None:
         self._sources = sources
         self._turn = turn
-        self._seen = self._counted = after
+        self._seen = after
+        self._uncounted = 0
         self._work = turn.work
         self._idle_seconds = idle_seconds
         self._finished = False
@@ -122,8 +123,8 @@ class EventReader:
                 return
 
     def _count(self) -> None:
-        EVENTS_DELIVERED.inc(self._seen - self._counted)
-        self._counted = self._seen
+        EVENTS_DELIVERED.inc(self._uncounted)
+        self._uncounted = 0
 
     def _follows(self, message: Live) -> bool:
         """Whether the message leaves no gap; a gap is filled from the log, an end out of turn from SQL."""
@@ -141,11 +142,8 @@ class EventReader:
         if batch.work < self._work or batch.last <= self._seen:
             return []
         fresh = _after(batch, self._seen)
-        self._seen = fresh.last
         self._finished = _ends(fresh.frames)
-        if self._seen - self._counted >= _COUNTED_AT_ONCE:
-            self._count()
-        return [fresh]
+        return [self._handed(fresh)]
 
     async def _recorded(self, *, live: bool) -> AsyncGenerator[Live, None]:
         """The rest from the journal. A reader that was there live gets an end in any case."""
@@ -168,7 +166,7 @@ class EventReader:
             yield self._next(rest)
         last = LOST_NUMBER if recording.lost else number
         if last > self._seen:
-            yield Live(self._work, last, 1, held)
+            yield self._handed(Live(self._work, last, 1, held))
         elif live:
             event = sse_frame.decode(held)
             event["sequence_number"] = self._seen + 1
@@ -176,8 +174,13 @@ class EventReader:
 
     def _next(self, frames: list[bytes]) -> Live:
         """Frames as the batch that follows what was seen."""
-        batch = Live(self._work, self._seen + 1, len(frames), b"".join(frames))
+        return self._handed(Live(self._work, self._seen + 1, len(frames), b"".join(frames)))
+
+    def _handed(self, batch: Live) -> Live:
         self._seen = batch.last
+        self._uncounted += batch.count
+        if self._uncounted >= _COUNTED_AT_ONCE:
+            self._count()
         return batch
 
 

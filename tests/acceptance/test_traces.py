@@ -63,13 +63,15 @@ def plain(traced: Stack, key: str) -> Iterator[httpx2.Client]:
         yield client
 
 
-def is_whole(trace: Trace, post: str = POST) -> None:
-    """Every step is there once, under the request that made the turn."""
+def whole_trace(collector: Collector, response_id: str, post: str = POST) -> Trace:
+    """Of a completed turn: every step is there once, under the request that made the turn."""
+    trace = collector.trace_with(response_id, post, "store turn", "dispatch", "run turn", *IN_TURN)
     assert not trace.only(post).parent or trace.only(post).trace_id == CLIENTS_TRACE
     assert trace.only("store turn").parent == trace.only("dispatch").parent == trace.only(post).span_id
     run = trace.only("run turn")
     assert run.parent == trace.only(post).span_id
     assert [trace.only(step).parent for step in IN_TURN] == [run.span_id] * len(IN_TURN)
+    return trace
 
 
 @pytest.mark.parametrize("background", [False, True], ids=["foreground", "background"])
@@ -83,8 +85,7 @@ def test_a_turn_is_one_trace_from_its_post_to_its_last_event(
             response_id = list(events)[-1].response.id  # type: ignore[union-attr]
     else:
         response_id = sdk.responses.create(model="m", input=topic, background=background).id
-    trace = collector.trace_with(response_id, POST, "run turn", "publish end")
-    is_whole(trace)
+    trace = whole_trace(collector, response_id)
     run = trace.only("run turn")
     assert run.facts["turnstone.response_id"] == response_id
     assert (run.facts["turnstone.attempt"], run.facts["turnstone.status"]) == (1, "completed")
@@ -118,9 +119,8 @@ def test_a_clients_trace_is_gone_on_with_as_far_as_the_model_server(
         "baggage": f"secret={topic}",
     }
     response_id = plain.post("/responses", json={"model": "m", "input": topic}, headers=theirs).json()["id"]
-    trace = collector.trace_with(response_id, POST, "run turn", "publish end")
+    trace = whole_trace(collector, response_id)
     assert trace.only(POST).parent == "b7ad6b7169203331"
-    is_whole(trace)
     (call,) = upstream.calls_with(topic)
     assert call.headers["traceparent"] == f"00-{CLIENTS_TRACE}-{trace.only('POST').span_id}-01"
     assert {"tracestate", "baggage"}.isdisjoint(name.lower() for name in call.headers)
@@ -135,8 +135,7 @@ def test_a_turn_over_a_websocket_is_a_trace_too(
         while (event := connection.recv()).type != "response.completed":
             pass
     response_id = event.response.id
-    post = "websocket response.create"
-    is_whole(collector.trace_with(response_id, post, "run turn", "publish end"), post)
+    whole_trace(collector, response_id, post="websocket response.create")
 
 
 def test_the_end_of_a_cancelled_turn_is_in_its_own_trace(
@@ -183,7 +182,7 @@ def test_nothing_private_is_in_any_span(
     assert plain.post("/responses", json=refused, headers={"x-client-request-id": topic}).status_code == 400
     assert plain.get(f"/responses/{topic}").status_code == 404
     assert plain.get(f"/nothing/{topic}?secret={topic}").status_code == 404
-    collector.trace_with(response_id, POST, "run turn", "publish end")
+    whole_trace(collector, response_id)
     eventually(lambda: any(span.facts.get("http.response.status_code") == 404 for span in collector.spans))
     eventually(lambda: any(span.name == "GET" for span in collector.spans))
     for private in (topic, key, token, OWNER, str(traced.directory), traced.environment["TURNSTONE_REDIS_URL"]):
