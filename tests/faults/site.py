@@ -1,5 +1,6 @@
 """A running service to do harm to: its processes, its model server, its database, and what tests ask of them."""
 
+import json
 import signal
 from collections.abc import Sequence
 from typing import Any, Self
@@ -156,11 +157,17 @@ def is_frozen(worker: WorkerProcess) -> bool:
     return worker.alive and psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
 
 
-def wake(zombie: WorkerProcess) -> None:
-    """Continue a frozen worker, until it has noticed what it has missed."""
+def wake(zombie: WorkerProcess, *response_ids: str) -> None:
+    """Continue a frozen worker, until it has given up these turns of its own: by then it has tried what it would."""
     if zombie.alive:
         zombie.signal(signal.SIGCONT)
-        eventually(lambda: "turn_lost" in zombie.said or "lease_lost" in zombie.said, WAIT_SECONDS, "it to notice")
+        eventually(lambda: {*response_ids} <= given_up(zombie), WAIT_SECONDS, f"{response_ids} to be given up")
+
+
+def given_up(worker: WorkerProcess) -> set[str]:
+    """The turns whose threads have left them to others, since the worker was started."""
+    lines = [json.loads(line) for line in worker.said.rpartition("\n")[0].splitlines() if line.startswith("{")]
+    return {line["response_id"] for line in lines if line["event"] == "turn_lost"}
 
 
 def voices(upstream: ScriptedUpstream, topic: str, *, gates: Sequence[int] = (), calls: int = 4) -> None:

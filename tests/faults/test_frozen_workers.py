@@ -32,6 +32,6 @@ def test_a_worker_frozen_inside_finish_holds_up_no_other_turn(site: Site, topic:
         body = site.ended(response_id)
         assert (body["status"], body["turnstone"]["attempts"]) == ("completed", 2)
     before = [site.row(response_id) for response_id in ids]
-    wake(first)
+    wake(first, *ids, follower.response_id)
     assert [site.row(response_id) for response_id in ids] == before
     assert check_turn(site.database, follower.response_id, [follower.end()])["status"] == "failed"

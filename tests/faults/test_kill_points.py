@@ -64,7 +64,7 @@ def test_a_turn_whose_worker_is_killed_runs_anew_or_ends(site: Site, topic: str,
     ended = check_turn(site.database, follower.response_id, [events])
     assert ended["status"] == ("completed" if point in UNSEEN else "failed")
     before = site.row(follower.response_id)
-    wake(zombie)
+    wake(zombie, follower.response_id)
     assert site.row(follower.response_id) == before
 
 
