@@ -12,7 +12,7 @@ from shared.production import is_loopback
 from shared.secret_file import read_or_make
 from shared.settings import PREFIX, Settings, SettingsError
 from shared.store import api_keys, schema
-from shared.store.engine import Database
+from shared.store.engine import Database, reachable
 
 log = structlog.get_logger()
 
@@ -20,12 +20,13 @@ log = structlog.get_logger()
 def check(settings: Settings) -> None:
     """Let the bootstrap key in; raises SettingsError for a server without any key that others could reach.
 
-    Raises SchemaBehind for a database that could hold none.
+    Raises SchemaBehind for a database that could hold none, and DatabaseAway.
     """
     database = Database(settings.sql_url, pool_size=1)
     try:
-        schema.check(database)
-        _check_keys(settings, database)
+        with reachable():
+            schema.check(database)
+            _check_keys(settings, database)
     finally:
         database.close()
 

@@ -63,7 +63,7 @@ class Process:
 
     def wait_ready(self) -> None:
         def ready_or_dead() -> bool:
-            return self._is_ready() or not self.alive
+            return self.is_ready() or not self.alive
 
         eventually(ready_or_dead, START_SECONDS, f"{self.name} to be ready")
         assert self.alive, f"{self.name} died at its start:\n{self.tail()}"
@@ -96,7 +96,8 @@ class Process:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether it takes work."""
         raise NotImplementedError
 
 
@@ -113,7 +114,7 @@ class ApiProcess(Process):
         """Its base URL, `/v1` included."""
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
                 return bool(answer.status == 200)
@@ -133,7 +134,7 @@ class WorkerProcess(Process):
     ) -> None:
         super().__init__(f"worker-{number}", command(f"worker-{number}"), environment, directory)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         return " ready." in self.said
 
 
@@ -145,7 +146,7 @@ class FlowerProcess(Process):
         command = commands.turnstone_command("flower", "--port", str(self.port))
         super().__init__("flower", command, {**environment, "FLOWER_BASIC_AUTH": login}, directory)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
             return True
         return False

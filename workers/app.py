@@ -1,5 +1,6 @@
 """The Celery application of a worker process: `celery -A workers.app worker`."""
 
+import traceback
 from functools import cache
 from typing import Any
 
@@ -34,14 +35,17 @@ def _configure_logging(**_: Any) -> None:
 
 @worker_init.connect
 def _start(**_: Any) -> None:
+    # Celery goes on after whatever a signal handler raises; a worker that cannot work must not start.
     try:
         production.check(settings)
         tracing.start(settings, "worker")
         _serve_metrics()
         runtime()
     except (SettingsError, TurnstoneError) as error:
-        # Celery logs what a signal handler raises and goes on; a worker that cannot work must not start.
-        raise SystemExit(str(error)) from None
+        raise SystemExit(f"turnstone worker: {error}") from None
+    except Exception:  # noqa: BLE001 - whatever it is
+        traceback.print_exc()
+        raise SystemExit(1) from None
 
 
 def _serve_metrics() -> None:

@@ -18,7 +18,7 @@ from shared.sealed_reasoning import SealedReasoning
 from shared.sealing import Purpose, Seal
 from shared.settings import Settings
 from shared.store import attempts, schema
-from shared.store.engine import Database, is_outage
+from shared.store.engine import Database, is_outage, reachable
 from shared.stream.connections import connect, connect_async
 from shared.stream.event_log import EventLog
 from shared.stream.freeze import LogFreezer
@@ -45,10 +45,12 @@ class WorkerRuntime:
     """The process's parts; made once, before the first task. The event loop runs until `close`."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises SchemaBehind or DatabaseAway when there is no database to work on."""
         self.settings = settings
         self.name = ids.new_process_name()
         self.database = Database(settings.sql_url, settings.database_pool_size)
-        schema.check(self.database)
+        with reachable():
+            schema.check(self.database)
         keys = Keys(settings.key_prefix)
         freezer = LogFreezer(connect(settings.redis), keys, settings.stream_log_seconds)
         self.dispatcher = Dispatcher(settings)

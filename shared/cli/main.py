@@ -77,11 +77,10 @@ def migrate() -> None:
         from shared.store import engine, schema
 
         try:
-            schema.migrate(settings)
-        except schema.SchemaBusy as busy:
-            raise CommandError(str(busy)) from None
-        except engine.OUTAGE as error:
-            raise CommandError(f"The database cannot be reached: {str(error).splitlines()[0]}") from None
+            with engine.reachable():
+                schema.migrate(settings)
+        except (schema.SchemaBusy, engine.DatabaseAway) as error:
+            raise CommandError(str(error)) from None
 
 
 @app.command("doctor")

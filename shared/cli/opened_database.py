@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from shared.cli.errors import CommandError
 from shared.settings import Settings
-from shared.store import engine, schema
-from shared.store.engine import Database
+from shared.store import schema
+from shared.store.engine import Database, DatabaseAway, reachable
 
 
 @contextmanager
@@ -14,11 +14,10 @@ def opened(settings: Settings) -> Iterator[Database]:
     """The configured database for the block; raises CommandError when it is away or its schema is behind."""
     database = Database(settings.sql_url, pool_size=1)
     try:
-        schema.check(database)
-        yield database
-    except schema.SchemaBehind as behind:
-        raise CommandError(str(behind)) from None
-    except engine.OUTAGE as error:
-        raise CommandError(f"The database cannot be reached: {str(error).splitlines()[0]}") from None
+        with reachable():
+            schema.check(database)
+            yield database
+    except (schema.SchemaBehind, DatabaseAway) as error:
+        raise CommandError(str(error)) from None
     finally:
         database.close()

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared import tracing
+from shared.errors import TurnstoneError
 from shared.store import sql_failures, sqlite
 
 POOL_WAIT_SECONDS = 5
@@ -28,6 +29,10 @@ _POSTGRES_LINE = {
 
 # What a database outage looks like, from the pool, the driver or the server.
 OUTAGE = (OperationalError, InterfaceError, PoolTimeout)
+
+
+class DatabaseAway(TurnstoneError):
+    """The database cannot be reached by somebody who can do nothing without."""
 
 
 class Database:
@@ -80,6 +85,15 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """For a start or a command, which does not wait: an outage in the block is DatabaseAway, in one line."""
+    try:
+        yield
+    except OUTAGE as error:
+        raise DatabaseAway(f"The database cannot be reached: {str(error).splitlines()[0]}") from None
 
 
 def is_outage(error: BaseException) -> bool:

@@ -45,6 +45,7 @@ class Harm:
         while not self.over.wait(self._chance.uniform(*_PAUSE_SECONDS)):
             kind = self._chance.choice(self._kinds)
             self.done[kind.__name__] += 1
+            self._site.revive()
             kind()
 
     def kill_worker(self) -> None:

@@ -14,7 +14,7 @@ from tests.eventually import eventually
 from tests.faults import checker
 from tests.faults.stopping_worker import STOP_FILE
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack, WorkerProcess
+from tests.stack import START_SECONDS, Stack, WorkerProcess
 from tests.upstream_steps import Done, Finish, Gate, Say, Step, Tokens
 
 LEASE_SECONDS = 2.0
@@ -141,10 +141,17 @@ class Site:
         for process in self.stack.processes:
             if process.alive:
                 process.signal(signal.SIGCONT)
-            else:
-                process.start()
+        eventually(self._all_serve, START_SECONDS, "every process to serve")
+
+    def revive(self) -> None:
+        """What a supervisor does: start whatever has died again, as of a database that was away when it started."""
         for process in self.stack.processes:
-            process.wait_ready()
+            if not process.alive:
+                process.start()
+
+    def _all_serve(self) -> bool:
+        self.revive()
+        return all(process.is_ready() for process in self.stack.processes)
 
 
 def has_ended(body: dict[str, Any]) -> bool:
