@@ -32,11 +32,10 @@ def secret(directory: Path) -> str:
     return read_or_make(directory / "secret", lambda: secrets.token_urlsafe(48))
 
 
-def emptied(directory: Path) -> Path:
-    """The directory, with nothing in it."""
+def make_empty(directory: Path) -> None:
+    """Have the directory, with nothing in it."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(mode=0o700)
-    return directory
 
 
 def _held(directory: Path) -> str:

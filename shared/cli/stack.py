@@ -13,6 +13,7 @@ from shared.cli.embedded_valkey import EmbeddedValkey
 from shared.cli.listener import base_url, free_port
 from shared.cli.readiness import http_ok
 from shared.cli.supervisor import Stage
+from shared.exposition import MULTIPROC_DIR
 from shared.settings import PREFIX, Settings
 
 WORKER_STOP_SECONDS = 20
@@ -26,6 +27,11 @@ class Stack:
     settings: Settings
     stages: list[Stage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def figures_directory(settings: Settings) -> Path:
+    """Where API processes and workers add up their figures; emptied at each start, or those of earlier ones count."""
+    return settings.data_dir.absolute() / "metrics"
 
 
 def build(settings: Settings, *, listener_fd: int, flower: bool = False) -> Stack:
@@ -78,7 +84,11 @@ def _add_workers(stack: Stack, *, flower: bool) -> None:
 def _worker_environment(settings: Settings, number: int) -> dict[str, str]:
     first = settings.worker_metrics_port
     port = {} if first is None else {f"{PREFIX}WORKER_METRICS_PORT": str(first + number - 1)}
-    return commands.environment(settings, **port)
+    return _with_figures(settings, **port)
+
+
+def _with_figures(settings: Settings, **extra: str) -> dict[str, str]:
+    return commands.environment(settings, **{MULTIPROC_DIR: str(figures_directory(settings))}, **extra)
 
 
 def _flower(stack: Stack) -> ProcessSpec:
@@ -96,7 +106,7 @@ def _add_api(stack: Stack, listener_fd: int) -> None:
             ProcessSpec(
                 f"api-{number}",
                 command,
-                commands.environment(settings),
+                _with_figures(settings),
                 stop_seconds=2 * commands.API_GRACE_SECONDS,
                 inherited_fds=(listener_fd,),
                 ready=http_ok(f"{base_url(settings.host, settings.port)}/readyz"),

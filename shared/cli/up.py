@@ -1,7 +1,6 @@
 """`turnstone up`: everything in one command, ended by one signal."""
 
 import asyncio
-import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -9,12 +8,11 @@ from collections.abc import Callable
 from pydantic import SecretStr
 
 from shared.cli import commands, stack
-from shared.cli.data_directory import emptied, locked, secret
+from shared.cli.data_directory import locked, make_empty, secret
 from shared.cli.errors import CommandError
 from shared.cli.listener import base_url, listen
 from shared.cli.process_table import ProcessTable
 from shared.cli.supervisor import Supervisor
-from shared.exposition import MULTIPROC_DIR
 from shared.settings import Settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -24,8 +22,7 @@ def run(settings: Settings, *, flower: bool = False) -> None:
     """Run the whole stack until a signal; raises CommandError when it cannot start or go on."""
     directory = settings.data_dir.absolute()
     with locked(directory):
-        # The children inherit it; figures of an earlier start would be added to theirs.
-        os.environ[MULTIPROC_DIR] = str(emptied(directory / "metrics"))
+        make_empty(stack.figures_directory(settings))
         table = ProcessTable(directory / "processes.json")
         for name in table.end_leftovers():
             say(f"ended {name}, left behind by a supervisor that was killed")

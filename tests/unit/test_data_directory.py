@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.cli.data_directory import emptied, secret
+from shared.cli.data_directory import make_empty, secret
 
 
 def test_the_secret_key_stays_the_same_and_is_nobody_elses(tmp_path: Path) -> None:
@@ -20,4 +20,5 @@ def test_a_secret_key_that_was_half_written_is_made_anew(tmp_path: Path) -> None
 def test_figures_of_an_earlier_start_are_gone(tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "counter_1.db").write_text("old")
-    assert list(emptied(tmp_path / "metrics").iterdir()) == []
+    make_empty(tmp_path / "metrics")
+    assert list((tmp_path / "metrics").iterdir()) == []
