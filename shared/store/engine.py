@@ -28,7 +28,7 @@ _POSTGRES_LINE = {
 }
 
 # What a database outage looks like, from the pool, the driver or the server.
-OUTAGE = (OperationalError, InterfaceError, PoolTimeout)
+_OUTAGE = (OperationalError, InterfaceError, PoolTimeout)
 
 
 class DatabaseAway(TurnstoneError):
@@ -92,7 +92,9 @@ def reachable() -> Iterator[None]:
     """For a start or a command, which does not wait: an outage in the block is DatabaseAway, in one line."""
     try:
         yield
-    except OUTAGE as error:
+    except SQLAlchemyError as error:
+        if not is_outage(error):
+            raise
         raise DatabaseAway(f"The database cannot be reached: {str(error).splitlines()[0]}") from None
 
 
@@ -100,7 +102,7 @@ def is_outage(error: BaseException) -> bool:
     """Whether the database could not be asked, so that asking again may help."""
     if isinstance(error, DBAPIError) and (error.connection_invalidated or _is_read_only(error)):
         return True
-    return isinstance(error, OUTAGE)
+    return isinstance(error, _OUTAGE)
 
 
 def _is_read_only(error: DBAPIError) -> bool:

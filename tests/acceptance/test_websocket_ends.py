@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-import httpx2
 import psutil
 import pytest
 from openai import OpenAI
@@ -16,6 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.acceptance.turns import answer, ended, script_gated
 from tests.eventually import eventually
+from tests.figures import Figures
 from tests.raw_http import text_of
 from tests.raw_websocket import RawSocket
 from tests.scripted_upstream import ScriptedUpstream
@@ -117,8 +117,8 @@ def test_connections_and_their_running_turns_are_counted_as_streams(
 ) -> None:
     script_gated(upstream, topic)
     # Those of the tests before are gone.
-    metrics = short_lived.url().removesuffix("/v1") + "/metrics"
-    eventually(lambda: "turnstone_open_streams 0.0" in httpx2.get(metrics).text)
+    address = short_lived.url().removesuffix("/v1")
+    eventually(lambda: Figures.at(address).total("turnstone_open_streams") == 0)
     with ExitStack() as sockets:
         first, _second = (sockets.enter_context(RawSocket(short_lived.url())) for _ in range(2))
         first.create(input=topic, stream_id="a")

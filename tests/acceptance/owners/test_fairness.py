@@ -1,6 +1,5 @@
 """Q6: one owner's many turns delay nobody else's; a full queue refuses before it accepts, and the SDK comes again."""
 
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ from openai import DefaultHttpxClient, OpenAI
 from tests.acceptance.owners.conftest import Closed
 from tests.acceptance.turns import answer, ended, script_gated
 from tests.eventually import eventually
+from tests.figures import Figures
 from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import Stack
 
@@ -106,5 +106,4 @@ def test_too_many_requests_in_a_minute_are_refused_on_every_process(busy: Closed
 def _refusals(busy: Closed, reason: str, api: int = 0) -> float:
     with busy.client(busy.operator) as operator:
         figures = operator.get(busy.stack.url(api).removesuffix("/v1") + "/metrics").text
-    (figure,) = re.findall(rf'^turnstone_refusals_total{{reason="{reason}"}} (.+)$', figures, re.MULTILINE)
-    return float(figure)
+    return Figures.of(figures).total("turnstone_refusals_total", reason=reason)
