@@ -60,7 +60,8 @@ def test_each_turn_is_counted_once_by_how_it_was_made_and_how_it_ended(up: Up, c
         }
     )
     accepted = Counter({(mode, tier): count for (_, mode, _, tier), count in made.items()})
-    delivered = sum(map(len, [*streamed, cancelled]))
+    replayed = list(client.responses.retrieve(cancelled[0].response.id, stream=True))
+    delivered = sum(map(len, [*streamed, cancelled, replayed]))
     rises(up, before, "turnstone_turns_ended_total", made, "status", "mode", "model", "tier")
     rises(up, before, "turnstone_turns_accepted_total", accepted, "mode", "tier")
     rises(up, before, "turnstone_turn_wait_seconds_count", Counter({("default",): 6, ("flex",): 4}), "tier")

@@ -14,10 +14,7 @@ from shared.cli.main import app
 
 
 @pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in os.environ:
-        if name.startswith("TURNSTONE_"):
-            monkeypatch.delenv(name)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -59,11 +56,14 @@ def test_a_second_up_on_the_same_data_directory_names_the_directory_and_the_hold
 
 
 def test_a_second_up_on_the_same_port_names_the_port(tmp_path: Path) -> None:
+    """And leaves the environment as it was: what its children share is theirs."""
+    before = dict(os.environ)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(app, ["up", "--port", str(port), "--data-dir", str(tmp_path)])
     assert result.exit_code == 1
     assert f"Port {port} on 127.0.0.1 is in use" in result.stderr
+    assert dict(os.environ) == before
 
 
 def test_the_data_directory_is_free_again_when_its_holder_has_let_go(tmp_path: Path) -> None:
