@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from shared.core import amqp_address, redis_address, service_url
 from shared.settings import PREFIX, Settings, SettingsError
 
 _FEWEST_CHARACTERS: Final = 12
@@ -47,6 +48,8 @@ def _refusals(settings: Settings) -> Iterator[str]:
     for name, url in (("REDIS_URL", settings.redis_url), ("BROKER_URL", settings.broker_url)):
         if url is not None and _is_open(url.get_secret_value()):
             yield f"{PREFIX}{name} has no password, and its host can be reached from elsewhere."
+        if url is not None and _is_unverified(url.get_secret_value()):
+            yield f"{PREFIX}{name} switches off the check of the server's certificate: anyone could pass for it."
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
     if secret is None:
         yield f"{PREFIX}SECRET_KEY is not set. Make one: openssl rand -base64 36"
@@ -57,9 +60,22 @@ def _refusals(settings: Settings) -> Iterator[str]:
 
 
 def _is_open(url: str) -> bool:
-    address = urlsplit(url)
-    open_to_all = address.password in (None, "", _RABBITMQ_DEFAULT)
-    return bool(address.hostname) and open_to_all and not is_loopback(address.hostname or "")
+    if _is_amqp(url):
+        parts = urlsplit(url)
+        hosts, password = [parts.hostname or ""], parts.password
+    else:
+        address = redis_address.parse(url)
+        hosts, password = [host for host, _ in address.hosts], address.password
+    return password in (None, "", _RABBITMQ_DEFAULT) and not all(map(is_loopback, hosts))
+
+
+def _is_unverified(url: str) -> bool:
+    tls = amqp_address.parse(url)[1] if _is_amqp(url) else redis_address.parse(url).tls
+    return tls is not None and not service_url.is_verified(tls)
+
+
+def _is_amqp(url: str) -> bool:
+    return url.partition(":")[0] in amqp_address.SCHEMES
 
 
 def _is_guessable(secret: str) -> bool:

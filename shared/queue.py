@@ -2,23 +2,28 @@
 
 import contextlib
 import queue
+import ssl
 import threading
 from typing import Any
-from urllib.parse import urlsplit
+from uuid import uuid4
 
 import structlog
 from celery import Celery
 from celery.app.amqp import AMQP
+from celery.app.control import Control
 from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.messaging import Producer
+from kombu.pidbox import Mailbox
 from kombu.transport import TRANSPORT_ALIASES
 
 from shared import clock, tracing
+from shared.core import amqp_address, redis_address
 from shared.core.service_tier import Tier, tier_of
 from shared.core.turn import Turn
 from shared.keepalive import KEEPALIVE_OPTIONS
 from shared.metrics import REDIS_ERRORS, RedisUse
+from shared.redis_transport import ADDRESS
 from shared.settings import Settings
 
 RUN_TURN = "turnstone.run_turn"
@@ -58,6 +63,22 @@ class _Amqp(AMQP):  # type: ignore[misc]  # Celery is partly typed
     Connection = _BrokerConnection
 
 
+class _Mailbox(Mailbox):  # kombu is partly typed
+    """A control queue of a new name each time: RabbitMQ keeps the old one for a connection that it holds to be alive.
+
+    It belongs to that connection alone, so a worker that came back under its name was refused: ResourceLocked. Messages
+    find a queue by its binding.
+    """
+
+    def get_queue(self, hostname: str) -> Queue:
+        queue: Queue = super().get_queue(f"{hostname}.{uuid4().hex}")  # type: ignore[no-untyped-call]  # the same
+        return queue
+
+
+class _Control(Control):  # type: ignore[misc]  # Celery is partly typed
+    Mailbox = _Mailbox
+
+
 def celery_app(settings: Settings) -> Celery:
     """The Celery application, for workers and for whoever sends to them.
 
@@ -65,18 +86,15 @@ def celery_app(settings: Settings) -> Celery:
     by the broker (kept until acknowledged, it would be run twice after the visibility timeout, and by Celery 5.7 a
     restart of Redis would end the worker).
     """
-    app = Celery("turnstone", broker=settings.broker, amqp=_Amqp, set_as_current=False)
+    own = {"control": _Control} if pushes(settings) else {}
+    app = Celery("turnstone", amqp=_Amqp, set_as_current=False, **own)
     queues = _queues(settings)
     app.conf.update(
         accept_content=["json"],
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         broker_heartbeat=_HEARTBEAT_SECONDS,
-        broker_transport_options={
-            "global_keyprefix": f"{settings.key_prefix}:",
-            "queue_order_strategy": "priority",
-            **_LINE,
-        },
+        **_broker(settings),
         result_backend=None,
         task_acks_late=False,
         task_create_missing_queues=False,
@@ -96,7 +114,27 @@ def celery_app(settings: Settings) -> Celery:
 
 def pushes(settings: Settings) -> bool:
     """Whether the broker pushes messages to workers, as RabbitMQ does; from Redis they are fetched."""
-    return urlsplit(settings.broker).scheme in ("amqp", "amqps", "pyamqp")
+    return settings.broker.partition(":")[0] in amqp_address.SCHEMES
+
+
+def _broker(settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "global_keyprefix": f"{settings.key_prefix}:",
+        "queue_order_strategy": "priority",
+        **_LINE,
+    }
+    if pushes(settings):
+        url, tls = amqp_address.parse(settings.broker)
+        return {"broker_url": url, "broker_use_ssl": tls and _amqp_tls(tls), "broker_transport_options": options}
+    address = redis_address.parse(settings.broker)
+    return {"broker_url": address.public_url, "broker_transport_options": {**options, ADDRESS: address}}
+
+
+def _amqp_tls(tls: dict[str, str | bool]) -> dict[str, Any]:
+    """In py-amqp's terms. It looks at the name in a certificate if it is told one; kombu puts the host for None."""
+    files = {name.removeprefix("ssl_"): path for name, path in tls.items() if isinstance(path, str)}
+    files["cert_reqs"] = getattr(ssl, f"CERT_{str(tls['ssl_cert_reqs']).upper()}")
+    return {**files, **({"server_hostname": None} if tls["ssl_check_hostname"] else {})}
 
 
 def _queues(settings: Settings) -> list[Queue]:

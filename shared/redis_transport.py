@@ -11,6 +11,12 @@ from typing import Any
 
 from kombu.transport import redis, virtual
 
+from shared import redis_pool
+from shared.core.redis_address import RedisAddress
+
+ADDRESS = "address"
+"""The transport option with the RedisAddress, in the place of what kombu reads out of a URL."""
+
 
 class _QoS(redis.QoS):
     """Counts what is delivered, in memory alone: who takes a message has it, and no other worker gets it later."""
@@ -33,6 +39,25 @@ class _QoS(redis.QoS):
 class _Channel(redis.Channel):
     QoS = _QoS
 
+    @property
+    def _address(self) -> RedisAddress:
+        address: RedisAddress = self.connection.client.transport_options[ADDRESS]
+        return address
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        self.connection_class = redis_pool.connection_class(self._address)
+        return redis_pool.parameters(self._address, super()._connparams(asynchronous))  # type: ignore[no-untyped-call]  # kombu is partly typed
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:
+        if not self._address.service_name:
+            return super()._get_pool(asynchronous)  # type: ignore[no-untyped-call]  # kombu is partly typed
+        params = self._connparams(asynchronous)
+        self.keyprefix_fanout = self.keyprefix_fanout.format(db=params["db"])
+        pool = redis_pool.sentinel_pool(self._address, **params)
+        # Kombu closes what it finds under these names.
+        setattr(self, "_async_sentinel_manager" if asynchronous else "_sentinel_manager", pool.sentinel_manager)
+        return pool
+
     @cached_property
     def _commands(self) -> Any:
         return self._create_client()  # type: ignore[no-untyped-call]  # kombu is partly typed
@@ -43,6 +68,6 @@ class _Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """For `redis://` and `rediss://`."""
+    """For every Redis, wherever it is."""
 
     Channel = _Channel

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.core import amqp_address, redis_address, service_url
 from shared.core.outbound_address import Networks, networks_of
 
 PREFIX = "TURNSTONE_"
@@ -34,12 +35,16 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Port the API listens on.")
     data_dir: Path = Field(Path(".turnstone"), description="Where the embedded database and Valkey live.")
     database_url: str | None = Field(
-        None, description="`postgresql://…` or `sqlite:///…`. Unset: SQLite in the data directory."
+        None, repr=False, description="`postgresql://…` or `sqlite:///…`. Unset: SQLite in the data directory."
     )
     redis_url: SecretStr | None = Field(
-        None, description="Redis or Valkey. Unset: `turnstone up` starts an embedded Valkey."
+        None,
+        description="Redis or Valkey: `redis://`, `rediss://` (TLS), `unix://` or `sentinel://`. "
+        "Unset: `turnstone up` starts an embedded Valkey.",
     )
-    broker_url: SecretStr | None = Field(None, description="Celery broker. Unset: the Redis URL.")
+    broker_url: SecretStr | None = Field(
+        None, description="Celery broker: Redis too, or `amqp://`, `amqps://`. Unset: the Redis URL."
+    )
     key_prefix: str = Field(
         "turnstone",
         pattern=r"^[a-z0-9_-]{1,32}$",
@@ -177,6 +182,20 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def _address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None:
+            _refuse_bad_address(value.get_secret_value(), amqp=info.field_name == "broker_url")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        if value is not None:
+            service_url.check_database(value)
+        return value
+
     @field_validator("outbound_networks")
     @classmethod
     def _networks(cls, value: str) -> str:
@@ -216,6 +235,16 @@ class Settings(BaseSettings):
     def broker(self) -> str:
         """The Celery broker's URL: the Redis URL unless another is set."""
         return self.broker_url.get_secret_value() if self.broker_url else self.redis
+
+
+def _refuse_bad_address(url: str, *, amqp: bool) -> None:
+    if amqp and url.partition(":")[0] in amqp_address.SCHEMES:
+        tls = amqp_address.parse(url)[1]
+    else:
+        tls = redis_address.parse(url).tls
+    for name in service_url.TLS_FILES:
+        if tls and name in tls and not os.access(str(tls[name]), os.R_OK):
+            raise ValueError(f"the file of {name} cannot be read")
 
 
 def secret_from_environment(name: str) -> SecretStr | None:

@@ -9,6 +9,8 @@ import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from shared import redis_pool
+from shared.core import redis_address
 from shared.keepalive import KEEPALIVE_OPTIONS
 
 _CONNECT_SECONDS = 2
@@ -27,15 +29,18 @@ T = TypeVar("T")
 
 def connect(url: str) -> Redis:
     """A synchronous client, for enders and the doctor; one attempt per command, the caller decides about more."""
-    return redis.Redis.from_url(
-        url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
+    return redis_pool.client(
+        redis_address.parse(url),
+        socket_connect_timeout=_CONNECT_SECONDS,
+        socket_timeout=_ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
     )
 
 
 def connect_async(url: str) -> AsyncRedis:
     """An asyncio client, for event loops. A dropped connection is opened anew once per command."""
-    return aioredis.Redis.from_url(
-        url,
+    return redis_pool.async_client(
+        redis_address.parse(url),
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_ANSWER_SECONDS,
         socket_keepalive=True,  # subscribers wait without a timeout
