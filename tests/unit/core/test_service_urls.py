@@ -85,7 +85,6 @@ def test_so_are_rabbitmqs(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     "url",
     [
         "postgresql://u:secret@h:port/db",
-        "postgresql://u:secret/1@h/db",
         "postgresql://u:a@secret@h/db",
         "mysql://secret",
     ],
