@@ -1,5 +1,6 @@
 """RabbitMQ as the broker, beside Redis: turns run, better tiers first, and nothing that dies loses one."""
 
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from tests.acceptance.turns import answer, ended, script_gated
 from tests.eventually import eventually
 from tests.rabbitmq import SERVER, RabbitMq
 from tests.scripted_upstream import ScriptedUpstream
-from tests.stack import Stack
+from tests.stack import Stack, WorkerProcess
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="no rabbitmq-server here")
 
@@ -103,3 +104,17 @@ def depth(stack: Stack) -> int:
         return dispatcher.depth()
     finally:
         dispatcher.close()
+
+
+def test_a_worker_takes_the_place_of_one_whose_connection_is_still_held(stack: Stack) -> None:
+    frozen = stack.workers[0]
+    frozen.signal(signal.SIGSTOP)
+    successor = WorkerProcess(1, stack.environment, stack.directory / "data")
+    successor.log.parent.mkdir(exist_ok=True)
+    try:
+        successor.start()
+        successor.wait_ready()
+        assert "ResourceLocked" not in successor.said
+    finally:
+        frozen.signal(signal.SIGCONT)
+        successor.kill()
