@@ -140,15 +140,15 @@ class Connection:
         runtime = self._runtime
         batches = runtime.reader(turn, -1).batches()
         until = runtime.stopping
+        on_disconnect: Callable[[], None] = lambda: None  # noqa: E731
         if not turn.background:
+            on_disconnect = partial(foreground.cancel, runtime, turn)
             batches = response_stream.giving_up(runtime, turn, batches, waits=waits)
             until = asyncio.Event()
         try:
-            left = await deliver(self._send_all(turn, batches, stream_id), self._left.wait(), until)
+            await deliver(self._send_all(turn, batches, stream_id), self._left.wait(), until, on_disconnect)
         finally:
             await batches.aclose()
-        if left and not turn.background:
-            await foreground.cancel(runtime, turn)
 
     async def _send_all(self, turn: Turn, batches: Batches, stream_id: str | None) -> None:
         async for batch in batches:

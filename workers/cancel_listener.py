@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 async def listen_for_cancels(client: AsyncRedis, keys: Keys, stop_turn: Callable[[str], None]) -> None:
-    """Call `stop_turn` with each response id announced, for ever; a notice that is missed costs one fenced write."""
+    """Call `stop_turn` with each response id announced, for ever; a missed one is found in SQL half a second later."""
     while True:
         pubsub = client.pubsub()
         try:

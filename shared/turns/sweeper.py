@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -20,7 +21,7 @@ from shared.settings import Settings
 from shared.store import abandoned, idempotency, processes, responses, sweeping
 from shared.store.engine import Database
 from shared.store.sweeping import Chore, Limits
-from shared.turns.ending import TurnEnder
+from shared.turns.ending import Rest, TurnEnder
 from shared.turns.recovery import Recovery, tell
 
 _LOST = {"code": "server_error", "message": "The worker running this turn was lost."}
@@ -62,6 +63,8 @@ class Sweeper:
             Chore.END_LOST: self._end_lost,
             Chore.RESUME_ENDS: self._resume_ends,
         }
+        self._begun: list[tuple[Recovery, Turn, Rest]] = []
+        """Ends that are decided; to be written once all else is done, since they may wait for Redis."""
         self._last_contact = clock.monotonic()
         self._outage_over = -math.inf
         self._tidy_at = -math.inf
@@ -79,6 +82,7 @@ class Sweeper:
         for chore in self._change(sweeping.look, limits=self._limits):
             SWEEPER_CHORES.labels(chore).inc()
             self._chores[chore]()
+        self._write_ends()
         if clock.monotonic() >= self._tidy_at:
             self._tidy_at = clock.monotonic() + _TIDY_SECONDS
             self._database.empty_log()
@@ -117,55 +121,55 @@ class Sweeper:
 
     def _end_abandoned(self) -> None:
         """Nobody waits for a foreground turn whose API process has died."""
-
-        def end(turn: Turn) -> None:
-            if self._ender.end(turn, "cancelled"):
-                tell(Recovery.ABANDONED_CANCELLED, turn.id, turn.attempt)
-
         unseen = self._limits.unseen
-        self._each(end, self._judge(abandoned.find, after_seconds=unseen, unseen_seconds=unseen, limit=_AT_ONCE))
+        turns = self._judge(abandoned.find, after_seconds=unseen, unseen_seconds=unseen, limit=_AT_ONCE)
+        self._begin_each(Recovery.ABANDONED_CANCELLED, turns, lambda turn: self._ender.begin(turn, "cancelled"))
 
     def _end_over_age(self) -> None:
-        def end(turn: Turn) -> None:
-            if self._ender.end(turn, "failed", _OVER_AGE):
-                tell(Recovery.OVER_AGE_FAILED, turn.id, turn.attempt)
-
         limits = {"queued_seconds": self._limits.queued, "running_seconds": self._limits.running}
-        self._each(end, self._judge(sweeping.over_age, limit=_AT_ONCE, **limits))
+        turns = self._judge(sweeping.over_age, limit=_AT_ONCE, **limits)
+        self._begin_each(Recovery.OVER_AGE_FAILED, turns, lambda turn: self._ender.begin(turn, "failed", _OVER_AGE))
 
     def _restart(self) -> None:
         restartable = self._judge(sweeping.restartable, older_than_seconds=self._lease_seconds, limit=_AT_ONCE)
         self._dispatch(Recovery.RESTARTED, restartable)
 
     def _end_lost(self) -> None:
-        def end(turn: Turn) -> None:
-            if self._ender.end_lost(turn, _LOST):
-                tell(Recovery.LOST_FAILED, turn.id, turn.attempt)
-
-        self._each(end, self._judge(sweeping.lost, limit=_AT_ONCE))
+        turns = self._judge(sweeping.lost, limit=_AT_ONCE)
+        self._begin_each(Recovery.LOST_FAILED, turns, lambda turn: self._ender.begin_lost(turn, _LOST))
 
     def _resume_ends(self) -> None:
-        def resume(turn: Turn) -> None:
-            if self._ender.resume(turn, _LOST if turn.ending == "failed" else None):
-                tell(Recovery.END_RESUMED, turn.id, turn.attempt)
-
         # As many as are under way at once: a lease that ran out in the queue would be taken by the next sweeper.
         adopt = {"lease_seconds": self._lease_seconds, "limit": _ENDER_THREADS}
-        self._each(resume, self._judge(sweeping.adopt_dead_enders, **adopt))
+        turns = self._judge(sweeping.adopt_dead_enders, **adopt)
+        self._begin_each(
+            Recovery.END_RESUMED,
+            turns,
+            lambda turn: partial(self._ender.resume, turn, _LOST if turn.ending == "failed" else None),
+        )
 
     # -- steps ----------------------------------------------------------------------------------------------
 
-    def _each(self, end: Callable[[Turn], None], turns: list[Turn]) -> None:
-        """End these turns, some at a time; the database answered each."""
-        if not turns:
+    def _begin_each(self, recovery: Recovery, turns: list[Turn], begin: Callable[[Turn], Rest | None]) -> None:
+        """Decide these ends, in SQL alone; the database answered each."""
+        for turn in turns:
+            if rest := begin(turn):
+                self._begun.append((recovery, turn, rest))
+            self._note_contact()
+
+    def _write_ends(self) -> None:
+        """Write the ends that were decided, some at a time."""
+        begun, self._begun = self._begun, []
+        if not begun:
             return
 
-        def end_one(turn: Turn) -> None:
-            end(turn)
+        def write(recovery: Recovery, turn: Turn, rest: Rest) -> None:
+            if rest():
+                tell(recovery, turn.id, turn.attempt)
             self._note_contact()
 
         with ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="sweeper-ender") as pool:
-            list(pool.map(end_one, turns))
+            list(pool.map(lambda one: write(*one), begun))
 
     def _dispatch(self, recovery: Recovery, turns: list[Turn]) -> None:
         for turn in turns:

@@ -44,6 +44,7 @@ def test_what_was_seen_ends_and_the_rest_runs_anew(
         drain._part(runtime, attempt)
         assert run.result(10) is None
         upstream.calls_with(key_prefix)[0].wait_closed_by_client()
+    runtime.enders.shutdown()
     stored = row(runtime.database, turn.id)
     assert (stored["status"], stored["attempt"]) == ((Status.FAILED, 2) if seen else (Status.IN_PROGRESS, 1))
     assert (claim(runtime.database, turn.id) is None) == seen
