@@ -1,4 +1,4 @@
-"""Redis takes connections and answers nothing: whoever ends a turn does not wait for it, however many they are."""
+"""Redis hangs or refuses: whoever ends a turn does not wait for it, however many they are."""
 
 import json
 import socket
@@ -66,22 +66,23 @@ def closed_within(calls: list[Call], seconds: float, since: float) -> None:
         call.wait_closed_by_client(max(0.0, since + seconds - time.monotonic()))
 
 
+@pytest.mark.parametrize(("how", "word"), [("paused", 3), ("paused", 0), ("killed", 3)])
 def test_every_cancel_is_one_whatever_becomes_of_the_process_that_took_it(
-    site: Site, redis: FaultyRedis, topic: str
+    site: Site, redis: FaultyRedis, topic: str, how: str, word: int
 ) -> None:
-    """G20: its answer says so, its call to the model closes (G19), and no turn comes to another end."""
-    voices(site.upstream, topic, gates=[3])
+    """G20: its answer says so, its call of the model closes (G19), silent or not, and no turn ends otherwise."""
+    voices(site.upstream, topic, gates=[word])
     turns = [site.background(topic) for _ in range(CANCELS)]
     calls = site.upstream.wait_for_calls(CANCELS, topic, seconds=30)
     eventually(lambda: all(call.waiting_at for call in calls), what="all to have begun")
-    with redis.away("paused"), ThreadPoolExecutor(CANCELS) as clients:
+    with redis.away(how), ThreadPoolExecutor(CANCELS) as clients:
         begun = time.monotonic()
         asked = [clients.submit(site.http.post, f"{site.urls[0]}/responses/{one}/cancel") for one in turns]
         closed_within(calls, CLOSED_SECONDS, begun)
         answers = [one.result().json()["status"] for one in asked]
         took = time.monotonic() - begun
         site.stack.apis[0].kill()
-        site.upstream.open(gate(topic, 3))
+        site.upstream.open(gate(topic, word))
     assert answers == ["cancelled"] * CANCELS
     assert took < CANCEL_WAIT_SECONDS + CLOSED_SECONDS
     assert {site.row(one).ending or site.row(one).status for one in turns} == {"cancelled"}
@@ -101,9 +102,9 @@ def test_ends_wait_for_one_outage_once(site: Site, redis: FaultyRedis, topic: st
         assert check_turn(site.database, one)["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])
+@pytest.mark.parametrize(("how", "stream"), [("paused", False), ("paused", True), ("killed", True)])
 def test_clients_that_leave_take_their_turns_with_them(
-    site: Site, redis: FaultyRedis, topic: str, stream: bool
+    site: Site, redis: FaultyRedis, topic: str, how: str, stream: bool
 ) -> None:
     """G19: however many leave at once."""
     voices(site.upstream, topic, gates=[3])
@@ -115,7 +116,7 @@ def test_clients_that_leave_take_their_turns_with_them(
             client.sendall(request_bytes(site.urls[0], "POST", "/responses", body))
         calls = site.upstream.wait_for_calls(CALLERS, topic, seconds=30)
         eventually(lambda: all(call.waiting_at for call in calls), what="all to have begun")
-        with redis.away("paused"):
+        with redis.away(how):
             left = time.monotonic()
             clients.close()
             closed_within(calls, CLOSED_SECONDS, left)

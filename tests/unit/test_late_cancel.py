@@ -31,6 +31,20 @@ class Overtaken:
         self.status = Status.COMPLETED
 
 
+class Lost(Overtaken):
+    """One whose sweeper has begun to fail the turn, after its worker was lost."""
+
+    async def read_now(self, *_: Any) -> Stored:
+        return Stored(new_turn(status=Status.IN_PROGRESS, attempt=2, ending="failed"), None)
+
+
+async def test_a_turn_that_is_being_failed_is_not_said_to_be_cancelled() -> None:
+    """A 200 means cancelled."""
+    runtime: Any = Lost()
+    with pytest.raises(InvalidRequest, match="Cannot cancel a failed response"):
+        await responses.cancel("resp_1", runtime, OWNER)
+
+
 async def test_a_cancel_that_comes_too_late_is_refused() -> None:
     runtime: Any = Overtaken()
     with pytest.raises(InvalidRequest, match="Cannot cancel a completed response"):

@@ -274,6 +274,20 @@ def test_an_ender_that_died_is_resumed_by_another(stage: Stage) -> None:
     assert stage.body(turn)["output"][0]["content"][0]["text"] == "half"
 
 
+def test_an_end_is_decided_without_redis_and_stands_though_its_ender_dies(
+    database: Database, own_valkey: EmbeddedValkey, key_prefix: str
+) -> None:
+    """G20: what is left of it waits; whoever sweeps does the same."""
+    stage = Stage(database, own_valkey.url, key_prefix)
+    running, queued = claimed(database), create(database)
+    own_valkey.stop()
+    assert stage.ender.begin(running, "cancelled")
+    assert stage.ender.begin(queued, "cancelled")
+    assert not stage.ender.finish(running, body_of(running), completed(), frames_of(running))
+    assert (row(database, running.id)["ending"], row(database, queued.id)["status"]) == ("cancelled", "cancelled")
+    stage.redis.close()
+
+
 def test_the_end_tells_how_the_turn_ran(stage: Stage) -> None:
     """Q5: an ender's takeover is no attempt."""
     turn = claimed(stage.database)
