@@ -169,7 +169,7 @@ REQUESTS = (
         "a client that leaves takes its foreground turn with it",
         "G19",
         "api/foreground.py",
-        "            await cancel(runtime, turn)\n",
+        "            cancel(runtime, turn)\n",
         "            pass\n",
         (
             "tests/acceptance/test_disconnect.py::test_leaving_an_unstreamed_answer_closes_the_call_to_the_model_within_a_second",
@@ -179,8 +179,8 @@ REQUESTS = (
         "a cancel that comes too late is refused",
         "G20",
         "api/responses.py",
-        "        stored = await find(runtime, owner, response_id)\n        _refuse_cancel(stored.turn)\n",
-        "        stored = await find(runtime, owner, response_id)\n",
+        "        stored = await _find_now(runtime, owner, response_id)\n        _refuse_cancel(stored.turn)\n",
+        "        stored = await _find_now(runtime, owner, response_id)\n",
         ("tests/unit/test_late_cancel.py",),
     ),
     Safeguard(
@@ -219,7 +219,7 @@ REQUESTS = (
         "a foreground turn that nobody claims ends",
         "G1",
         "api/foreground.py",
-        '            if await runtime.end(runtime.ender.end_queued, turn, "failed", _NO_WORKER):\n',
+        '            if await runtime.begin_end(runtime.ender.begin_queued, turn, "failed", _NO_WORKER):\n',
         "            if False:\n",
         ("tests/faults/test_redis.py::test_a_foreground_turn_that_nobody_claims_is_a_503",),
     ),

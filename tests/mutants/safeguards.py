@@ -1,5 +1,6 @@
 """All safeguards, in the order of the table, and what the codes of their guarantees stand for."""
 
+from tests.mutants.ends import ENDS
 from tests.mutants.fences import FENCES
 from tests.mutants.figures import FIGURES
 from tests.mutants.hostility import HOSTILITY
@@ -24,6 +25,7 @@ SAFEGUARDS = (
     *SHARES,
     *LOGS,
     *READERS,
+    *ENDS,
     *WORKERS,
     *REQUESTS,
     *WEBSOCKETS,
