@@ -58,9 +58,12 @@ async def give_up_unclaimed(runtime: ApiRuntime, turn: Turn, *, waits: bool) -> 
     async def end() -> None:
         await runtime.begin_end(runtime.ender.begin_queued, turn, "failed", _NO_WORKER)
 
+    async def ahead() -> int:
+        return await runtime.read(responses.turns_ahead, turn.id)
+
     while waits:
         await asyncio.sleep(runtime.settings.foreground_queue_seconds)
-        waits = bool(await runtime.read(responses.turns_ahead, turn.id))
+        waits = bool(await outlast(ahead, "giving_up_waits_for_database", turn.id))
     await asyncio.sleep(runtime.settings.foreground_queue_seconds)
     await outlast(end, "giving_up_waits_for_database", turn.id)
 

@@ -91,7 +91,7 @@ class ApiRuntime:
         self.summaries = Seal(settings.secret_key, Purpose.SUMMARY)
         self.webhook_secrets = Seal(settings.secret_key, Purpose.WEBHOOK_SECRET)
         self.stopping = drain.stop_event()
-        # Together they have a connection each, but for pools of a size that nobody should choose.
+        # Each thread finds a connection, unless the pool is too small for that.
         ordinary = max(1, settings.database_pool_size - _URGENT_THREADS)
         self._sql = ThreadPoolExecutor(ordinary, thread_name_prefix="sql")
         self._urgent = ThreadPoolExecutor(_URGENT_THREADS, thread_name_prefix="urgent-sql")
@@ -118,8 +118,7 @@ class ApiRuntime:
             service.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await service
-        if self._leaving:
-            await asyncio.wait(self._leaving, timeout=_LEAVING_SECONDS)
+        await self._end_those_left()
         await self.feed.close()
         await self.redis.aclose()
         await self.upstreams.close()
@@ -173,6 +172,12 @@ class ApiRuntime:
         """A reader of the turn's events with numbers above `after`."""
         sources = Sources(self.feed, self.event_log, self.watch, self._recording)
         return EventReader(sources, turn, after, self.settings.heartbeat_seconds)
+
+    async def _end_those_left(self) -> None:
+        if self._leaving:
+            _, late = await asyncio.wait(self._leaving, timeout=_LEAVING_SECONDS)
+            for task in late:
+                task.cancel()
 
     async def _beat(self) -> None:
         while True:

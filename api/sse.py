@@ -42,6 +42,10 @@ def _numbered(batch: Live) -> bytes:
     return b"".join(b"id: %d\n" % (batch.first + offset) + frame for offset, frame in enumerate(frames))
 
 
+def runs_on() -> None:
+    """For turns that do without their client."""
+
+
 class EventStreamResponse(Response):
     """Sends pieces as they come; when the client leaves first, `on_disconnect` is called, before anything else.
 
@@ -54,7 +58,7 @@ class EventStreamResponse(Response):
         self,
         pieces: AsyncGenerator[bytes, None],
         slot: Slot,
-        on_disconnect: Callable[[], None] = lambda: None,
+        on_disconnect: Callable[[], None] = runs_on,
         until: asyncio.Event | None = None,
     ) -> None:
         super().__init__(headers=_HEADERS)

@@ -12,7 +12,7 @@ from api import foreground, response_stream, turn_creation, websocket_messages
 from api.auth import caller_of
 from api.request_context import request_id
 from api.runtime import ApiRuntime
-from api.sse import Batches, deliver, stop
+from api.sse import Batches, deliver, runs_on, stop
 from api.websocket_lanes import Lanes
 from api.websocket_memory import ConnectionMemory
 from api.websocket_messages import Message
@@ -139,8 +139,7 @@ class Connection:
         """Send the turn's events to the last one, or until there is nobody to read them."""
         runtime = self._runtime
         batches = runtime.reader(turn, -1).batches()
-        until = runtime.stopping
-        on_disconnect: Callable[[], None] = lambda: None  # noqa: E731
+        until, on_disconnect = runtime.stopping, runs_on
         if not turn.background:
             on_disconnect = partial(foreground.cancel, runtime, turn)
             batches = response_stream.giving_up(runtime, turn, batches, waits=waits)

@@ -19,7 +19,7 @@ from shared.metrics import REDIS_ERRORS, SWEEPER_CHORES, RedisUse
 from shared.queue import Dispatcher
 from shared.settings import Settings
 from shared.store import abandoned, idempotency, processes, responses, sweeping
-from shared.store.engine import Database
+from shared.store.engine import Database, is_outage
 from shared.store.sweeping import Chore, Limits
 from shared.turns.ending import Rest, TurnEnder
 from shared.turns.recovery import Recovery, tell
@@ -79,7 +79,9 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Look once for everything; raises as the database does."""
-        for chore in self._change(sweeping.look, limits=self._limits):
+        found = self._change(sweeping.look, limits=self._limits)
+        # Last what asks the broker, which may not answer.
+        for chore in sorted(found, key=lambda chore: chore is Chore.SEND_AGAIN):
             SWEEPER_CHORES.labels(chore).inc()
             self._chores[chore]()
         self._write_ends()
@@ -153,8 +155,14 @@ class Sweeper:
     def _begin_each(self, recovery: Recovery, turns: list[Turn], begin: Callable[[Turn], Rest | None]) -> None:
         """Decide these ends, in SQL alone; the database answered each."""
         for turn in turns:
-            if rest := begin(turn):
-                self._begun.append((recovery, turn, rest))
+            try:
+                if rest := begin(turn):
+                    self._begun.append((recovery, turn, rest))
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                # One that cannot be ended must not keep the others from their ends.
+                log.error("end_failed", response_id=turn.id, error=type(error).__name__)
             self._note_contact()
 
     def _write_ends(self) -> None:

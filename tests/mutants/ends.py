@@ -44,6 +44,22 @@ ENDS = (
         ("tests/integration/turns/test_sweeper.py::test_all_ends_are_decided_before_any_waits_for_redis",),
     ),
     Safeguard(
+        "a sweep asks the broker last",
+        "G4",
+        "shared/turns/sweeper.py",
+        "sorted(found, key=lambda chore: chore is Chore.SEND_AGAIN)",
+        "found",
+        ("tests/integration/turns/test_sweeper.py::test_all_ends_are_decided_before_any_waits_for_redis",),
+    ),
+    Safeguard(
+        "a turn that cannot be ended keeps no other from its end",
+        "Q1",
+        "shared/turns/sweeper.py",
+        "                if is_outage(error):\n                    raise\n                # One",
+        "                raise\n                # One",
+        ("tests/integration/turns/test_sweeper.py::test_a_turn_that_cannot_be_ended_keeps_no_other_from_its_end",),
+    ),
+    Safeguard(
         "a stopping worker decides all its ends before one of them waits",
         "G11",
         "workers/drain.py",

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from shared import clock
+from shared.core.turn import Turn
 from shared.store import responses
 from shared.store.engine import Database
 from shared.stream.freeze import LogFreezer
+from shared.turns.ending import Rest, TurnEnder
 from shared.turns.sweeper import Sweeper
 from tests.eventually import eventually
 from tests.integration.turns.sweepers import LEASE_SECONDS, Broker, NewSweeper
@@ -123,7 +125,8 @@ def test_all_ends_are_decided_before_any_waits_for_redis(
     database: Database, new_sweeper: NewSweeper, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G4, G17: of whatever kind, and more of them than can wait together; so is all else that a sweep does."""
-    back = threading.Event()
+    back, hangs = threading.Event(), threading.Event()
+    monkeypatch.setattr(broker, "depth", lambda: hangs.wait(30) and 0)
     monkeypatch.setattr(LogFreezer, "freeze", lambda *_: back.wait(30) and None)
     lost = [lost_in_sight(database).id for _ in range(12)]
     old = [claimed(database).id for _ in range(12)]
@@ -133,7 +136,24 @@ def test_all_ends_are_decided_before_any_waits_for_redis(
     with ThreadPoolExecutor(1) as pool:
         sweeping = pool.submit(new_sweeper().sweep)
         eventually(lambda: all(row(database, one)["ending"] == "failed" for one in lost + old))
-        assert broker.sent == [silent]
+        hangs.set()
+        eventually(lambda: broker.sent == [silent])
         back.set()
         sweeping.result(30)
     assert {row(database, one)["status"] for one in lost + old} == {"failed"}
+
+
+def test_a_turn_that_cannot_be_ended_keeps_no_other_from_its_end(
+    database: Database, new_sweeper: NewSweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, lost = lost_in_sight(database).id, lost_in_sight(database).id
+    begin = TurnEnder.begin_lost
+
+    def fail(ender: TurnEnder, turn: Turn, error: dict[str, str]) -> Rest | None:
+        if turn.id == broken:
+            raise ValueError
+        return begin(ender, turn, error)
+
+    monkeypatch.setattr(TurnEnder, "begin_lost", fail)
+    new_sweeper().sweep()
+    assert row(database, lost)["status"] == "failed"
