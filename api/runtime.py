@@ -48,8 +48,8 @@ from shared.upstream.registry import Upstreams
 from shared.upstream.route import Route
 from shared.version import VERSION
 
-# What must happen now, whatever else waits for the database: ends are decided, and the process says that it lives.
-_URGENT_THREADS = 4
+# Connections that ordinary requests leave to what must happen now: to decide ends, and to say that the process lives.
+_URGENT_CONNECTIONS = 4
 # What is left of an end once it is decided may wait for a Redis that is away; nothing waits behind it.
 _ENDER_THREADS = 8
 
@@ -91,10 +91,9 @@ class ApiRuntime:
         self.summaries = Seal(settings.secret_key, Purpose.SUMMARY)
         self.webhook_secrets = Seal(settings.secret_key, Purpose.WEBHOOK_SECRET)
         self.stopping = drain.stop_event()
-        # Each thread finds a connection, unless the pool is too small for that.
-        ordinary = max(1, settings.database_pool_size - _URGENT_THREADS)
+        ordinary = max(1, settings.database_pool_size - _URGENT_CONNECTIONS)
         self._sql = ThreadPoolExecutor(ordinary, thread_name_prefix="sql")
-        self._urgent = ThreadPoolExecutor(_URGENT_THREADS, thread_name_prefix="urgent-sql")
+        self._urgent = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="urgent-sql")
         self._enders = ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="ender")
         self._services: list[asyncio.Task[None]] = []
         self._leaving: set[asyncio.Task[None]] = set()
