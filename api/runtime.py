@@ -91,9 +91,10 @@ class ApiRuntime:
         self.summaries = Seal(settings.secret_key, Purpose.SUMMARY)
         self.webhook_secrets = Seal(settings.secret_key, Purpose.WEBHOOK_SECRET)
         self.stopping = drain.stop_event()
-        ordinary = max(1, settings.database_pool_size - _URGENT_CONNECTIONS)
-        self._sql = ThreadPoolExecutor(ordinary, thread_name_prefix="sql")
-        self._urgent = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="urgent-sql")
+        connections = settings.database_pool_size
+        kept_free = min(_URGENT_CONNECTIONS, connections // 2)
+        self._sql = ThreadPoolExecutor(connections - kept_free, thread_name_prefix="sql")
+        self._urgent = ThreadPoolExecutor(connections, thread_name_prefix="urgent-sql")
         self._enders = ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="ender")
         self._services: list[asyncio.Task[None]] = []
         self._leaving: set[asyncio.Task[None]] = set()
