@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     tracing_endpoint: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="OTLP/HTTP collector of traces, such as `http://localhost:4318`; needs `turnstone[tracing]`.",
+        description="OTLP/HTTP collector of traces, such as `http://localhost:4318`; needs `requirements/tracing.txt`.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="Shape of log lines.")

@@ -1,4 +1,4 @@
-"""The Celery application of a worker process: `celery -A workers.app worker`."""
+"""The Celery application of a worker process: `python -m workers worker`, or `celery -A workers.app worker`."""
 
 import traceback
 from functools import cache
