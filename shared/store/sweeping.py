@@ -14,7 +14,7 @@ from shared.store import abandoned, idempotency, responses, shares
 from shared.store.attempt_statements import may_restart
 from shared.store.database_clock import database_now
 from shared.store.rows import TURN_COLUMNS, to_turn
-from shared.store.tables import IDEMPOTENCY, IS_HELD_BACK, RESPONSE
+from shared.store.tables import IDEMPOTENCY, IS_ACTIVE, IS_HELD_BACK, RESPONSE
 
 
 class Chore(StrEnum):
@@ -30,6 +30,7 @@ class Chore(StrEnum):
     RESTART = "restart"
     END_LOST = "end_lost"
     RESUME_ENDS = "resume_ends"
+    SHORTEN_LEASES = "shorten_leases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ class Limits:
 
 
 def look(connection: Connection, limits: Limits) -> list[Chore]:
-    """What there is to do, in one statement: a sweep that finds nothing costs no more."""
+    """What there is to do, in one statement: a sweep that finds nothing costs no more.
+
+    It reads active turns and what is due, and none of those that have ended, however many there are.
+    """
     work = {
         Chore.ERASE: responses.is_due(),
         Chore.FORGET_KEYS: idempotency.is_old(),
@@ -54,9 +58,10 @@ def look(connection: Connection, limits: Limits) -> list[Chore]:
         Chore.SEND_AGAIN: and_(_sent(), _sent_before(limits.silent)),
         Chore.END_ABANDONED: abandoned.is_abandoned(limits.unseen),
         Chore.END_OVER_AGE: _over_age(limits.queued, limits.running),
-        Chore.RESTART: and_(may_restart(), _sent_before(limits.lease)),
+        Chore.RESTART: and_(IS_ACTIVE, may_restart(), _sent_before(limits.lease)),
         Chore.END_LOST: _lost(),
         Chore.RESUME_ENDS: _ender_died(),
+        Chore.SHORTEN_LEASES: _from_the_future(limits.lease),
     }
     tables = {Chore.FORGET_KEYS: IDEMPOTENCY}
     found = [exists().select_from(tables.get(chore, RESPONSE)).where(some).label(chore) for chore, some in work.items()]
@@ -77,7 +82,7 @@ def silent(connection: Connection, *, older_than_seconds: float, limit: int) -> 
 
 def restartable(connection: Connection, *, older_than_seconds: float, limit: int) -> list[Turn]:
     """Turns whose worker was lost before anybody saw their output; now marked as sent again."""
-    lost = _free(and_(may_restart(), _sent_before(older_than_seconds))).limit(limit)
+    lost = _free(and_(IS_ACTIVE, may_restart(), _sent_before(older_than_seconds))).limit(limit)
     return _mark_sent(connection, lost)
 
 
@@ -100,6 +105,12 @@ def adopt_dead_enders(connection: Connection, *, lease_seconds: float, limit: in
         .returning(*TURN_COLUMNS)
     )
     return [to_turn(row) for row in connection.execute(statement)]
+
+
+def shorten_leases(connection: Connection, *, lease_seconds: float) -> None:
+    """End leases that are longer than any that is taken: the clock has stepped back since, and nobody renewed them."""
+    statement = update(RESPONSE).where(RESPONSE.c.id.in_(_free(_from_the_future(lease_seconds))))
+    connection.execute(statement.values(lease_until=database_now()))
 
 
 def release(connection: Connection, *, owner_share: int) -> list[Turn]:
@@ -141,17 +152,26 @@ def _turns(connection: Connection, some: ColumnElement[bool], limit: int) -> lis
 
 
 def _sent() -> ColumnElement[bool]:
-    return and_(
-        RESPONSE.c.status == Status.QUEUED, RESPONSE.c.waits_for.is_(None), RESPONSE.c.dispatched_at.is_not(None)
-    )
+    return and_(_queued(), RESPONSE.c.waits_for.is_(None), RESPONSE.c.dispatched_at.is_not(None))
+
+
+def _queued() -> ColumnElement[bool]:
+    # Spelled out beside: without these very words the index of active turns is not used, and all ended ones are read.
+    return and_(IS_ACTIVE, RESPONSE.c.status == Status.QUEUED)
+
+
+def _running() -> ColumnElement[bool]:
+    return and_(IS_ACTIVE, RESPONSE.c.status == Status.IN_PROGRESS)
 
 
 def _expired() -> ColumnElement[bool]:
-    return and_(RESPONSE.c.status == Status.IN_PROGRESS, RESPONSE.c.lease_until < database_now())
+    return and_(_running(), RESPONSE.c.lease_until < database_now())
 
 
 def _sent_before(seconds: float) -> ColumnElement[bool]:
-    return or_(RESPONSE.c.dispatched_at.is_(None), RESPONSE.c.dispatched_at < database_now() - seconds)
+    sent = RESPONSE.c.dispatched_at
+    # One from the future was sent before the clock stepped back.
+    return or_(sent.is_(None), sent < database_now() - seconds, sent > database_now() + seconds)
 
 
 def _older_than(seconds: float) -> ColumnElement[bool]:
@@ -162,17 +182,17 @@ def _lost() -> ColumnElement[bool]:
     return and_(_expired(), RESPONSE.c.ending.is_(None), not_(may_restart()))
 
 
+def _from_the_future(lease_seconds: float) -> ColumnElement[bool]:
+    return and_(_running(), RESPONSE.c.lease_until > database_now() + 2 * lease_seconds)
+
+
 def _ender_died() -> ColumnElement[bool]:
     return and_(_expired(), RESPONSE.c.ending.is_not(None))
 
 
 def _over_age(queued_seconds: float, running_seconds: float) -> ColumnElement[bool]:
-    waited = and_(RESPONSE.c.status == Status.QUEUED, RESPONSE.c.created_at < database_now() - queued_seconds)
-    ran = and_(
-        RESPONSE.c.status == Status.IN_PROGRESS,
-        RESPONSE.c.ending.is_(None),
-        RESPONSE.c.started_at < database_now() - running_seconds,
-    )
+    waited = and_(_queued(), RESPONSE.c.created_at < database_now() - queued_seconds)
+    ran = and_(_running(), RESPONSE.c.ending.is_(None), RESPONSE.c.started_at < database_now() - running_seconds)
     return or_(waited, ran)
 
 

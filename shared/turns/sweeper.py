@@ -6,8 +6,9 @@ not travel through the broker, since it must work while the broker is down.
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -19,8 +20,10 @@ from shared.metrics import REDIS_ERRORS, SWEEPER_CHORES, RedisUse
 from shared.queue import Dispatcher
 from shared.settings import Settings
 from shared.store import abandoned, idempotency, processes, responses, sweeping
-from shared.store.engine import Database, is_outage
+from shared.store.database_clock import read_clock
+from shared.store.engine import Connection, Database, is_outage
 from shared.store.sweeping import Chore, Limits
+from shared.turns.database_contact import DatabaseContact
 from shared.turns.ending import Rest, TurnEnder
 from shared.turns.recovery import Recovery, tell
 
@@ -30,6 +33,8 @@ _AT_ONCE = 100
 # Each end may wait for a Redis that is away: so many wait together.
 _ENDER_THREADS = 8
 _DAY_SECONDS = 86_400
+# For so long a live connection holds what was not to be stored: after a step of the clock it may hold it anew.
+_HELD_SECONDS = 60
 # What was deleted is out of SQLite's write-ahead log within a minute, though somebody may be in the way one time.
 _TIDY_SECONDS = 20
 
@@ -41,7 +46,7 @@ for _chore in Chore:
 
 
 class Sweeper:
-    """Sweeps every `sweep_seconds`. After a database outage, leases are not judged for one whole lease."""
+    """Sweeps every `sweep_seconds`. After a database outage or a step of its clock, nobody is judged for a lease."""
 
     def __init__(self, database: Database, ender: TurnEnder, dispatcher: Dispatcher, settings: Settings) -> None:
         self._database = database
@@ -52,9 +57,9 @@ class Sweeper:
         self._sweep_seconds = settings.sweep_seconds
         self._limits = _limits(settings)
         self._chores: dict[Chore, Callable[[], object]] = {
-            Chore.ERASE: lambda: self._change(responses.erase_due),
+            Chore.ERASE: lambda: self._if_undisturbed(responses.erase_due, _HELD_SECONDS),
             Chore.FORGET_KEYS: lambda: self._change(idempotency.forget_old),
-            Chore.PURGE: lambda: self._change(sweeping.purge, older_than_seconds=self._limits.kept, limit=_AT_ONCE),
+            Chore.PURGE: self._purge,
             Chore.RELEASE: self._release,
             Chore.SEND_AGAIN: self._send_again,
             Chore.END_ABANDONED: self._end_abandoned,
@@ -62,11 +67,12 @@ class Sweeper:
             Chore.RESTART: self._restart,
             Chore.END_LOST: self._end_lost,
             Chore.RESUME_ENDS: self._resume_ends,
+            Chore.SHORTEN_LEASES: self._shorten_leases,
         }
         self._begun: list[tuple[Recovery, Turn, Rest]] = []
         """Ends that are decided; to be written once all else is done, since they may wait for Redis."""
-        self._last_contact = clock.monotonic()
-        self._outage_over = -math.inf
+        longest_gap = max(settings.lease_seconds / 2, settings.sweep_seconds) + settings.sweep_seconds
+        self._contact = DatabaseContact(settings.lease_seconds, longest_gap)
         self._tidy_at = -math.inf
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
@@ -79,7 +85,8 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Look once for everything; raises as the database does."""
-        found = self._change(sweeping.look, limits=self._limits)
+        self._change(_nothing)
+        found = self._read(sweeping.look, limits=self._limits)
         # Last what asks the broker, which may not answer.
         for chore in sorted(found, key=lambda chore: chore is Chore.SEND_AGAIN):
             SWEEPER_CHORES.labels(chore).inc()
@@ -95,13 +102,6 @@ class Sweeper:
                 self.sweep()
             except Exception as error:  # noqa: BLE001 - nothing may stop the net
                 log.warning("sweep_failed", error=type(error).__name__)
-
-    def _note_contact(self) -> None:
-        # Nobody could renew while the database was away: a lease that ran out meanwhile says nothing about its worker.
-        now = clock.monotonic()
-        if now - self._last_contact > self._lease_seconds / 2 + self._sweep_seconds:
-            self._outage_over = now
-        self._last_contact = now
 
     # -- chores ---------------------------------------------------------------------------------------------
 
@@ -128,7 +128,9 @@ class Sweeper:
         self._begin_each(Recovery.ABANDONED_CANCELLED, turns, lambda turn: self._ender.begin(turn, "cancelled"))
 
     def _end_over_age(self) -> None:
-        limits = {"queued_seconds": self._limits.queued, "running_seconds": self._limits.running}
+        # A turn is not older because the clock has stepped.
+        ahead = self._contact.ahead_seconds
+        limits = {"queued_seconds": self._limits.queued + ahead, "running_seconds": self._limits.running + ahead}
         turns = self._judge(sweeping.over_age, limit=_AT_ONCE, **limits)
         self._begin_each(Recovery.OVER_AGE_FAILED, turns, lambda turn: self._ender.begin(turn, "failed", _OVER_AGE))
 
@@ -150,6 +152,15 @@ class Sweeper:
             lambda turn: partial(self._ender.resume, turn, _LOST if turn.ending == "failed" else None),
         )
 
+    def _purge(self) -> None:
+        assert self._limits.kept, "nothing is over age without an age"
+        older_than = self._limits.kept + self._contact.ahead_seconds
+        self._change(sweeping.purge, older_than_seconds=older_than, limit=_AT_ONCE)
+
+    def _shorten_leases(self) -> None:
+        shorten = partial(sweeping.shorten_leases, lease_seconds=self._lease_seconds)
+        self._if_undisturbed(shorten, self._lease_seconds)
+
     # -- steps ----------------------------------------------------------------------------------------------
 
     def _begin_each(self, recovery: Recovery, turns: list[Turn], begin: Callable[[Turn], Rest | None]) -> None:
@@ -163,7 +174,7 @@ class Sweeper:
                     raise
                 # One that cannot be ended must not keep the others from their ends.
                 log.error("end_failed", response_id=turn.id, error=type(error).__name__)
-            self._note_contact()
+            self._contact.note()
 
     def _write_ends(self) -> None:
         """Write the ends that were decided, some at a time."""
@@ -174,7 +185,7 @@ class Sweeper:
         def write(recovery: Recovery, turn: Turn, rest: Rest) -> None:
             if rest():
                 tell(recovery, turn.id, turn.attempt)
-            self._note_contact()
+            self._contact.note()
 
         with ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="sweeper-ender") as pool:
             list(pool.map(lambda one: write(*one), begun))
@@ -185,23 +196,35 @@ class Sweeper:
             self._dispatcher.dispatch(turn)
 
     def _judge(self, query: Callable[..., list[Turn]], *, after_seconds: float = 0.0, **kwargs: object) -> list[Turn]:
-        """Turns that are lost by the clock; none within a lease, or `after_seconds`, of a database outage.
+        """Turns that are lost by the clock; none within a lease, or `after_seconds`, of a disturbance."""
+        quiet_seconds = max(self._lease_seconds, after_seconds)
+        return self._if_undisturbed(partial(query, **kwargs), quiet_seconds) or []
+
+    def _if_undisturbed(self, change: Callable[[Connection], T], seconds: float) -> T | None:
+        """Change by what the database's clock says, unless it was disturbed in the last `seconds`.
 
         Asked in a transaction that writes, once it has begun: where it had to wait, so had the renewals.
         """
-        with self._database.write() as connection:
-            self._note_contact()
-            quiet_seconds = max(self._lease_seconds, after_seconds)
-            return query(connection, **kwargs) if clock.monotonic() >= self._outage_over + quiet_seconds else []
+        with self._writing() as connection:
+            return change(connection) if self._contact.undisturbed(seconds) else None
 
     def _change(self, change: Callable[..., T], **kwargs: object) -> T:
-        with self._database.write() as connection:
-            self._note_contact()
+        with self._writing() as connection:
             return change(connection, **kwargs)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._database.write() as connection:
+            self._contact.note(read_clock(connection))
+            yield connection
 
     def _read(self, query: Callable[..., T], **kwargs: object) -> T:
         with self._database.read() as connection:
             return query(connection, **kwargs)
+
+
+def _nothing(_connection: Connection) -> None:
+    """That a transaction could write shows that others could renew; what there is to do is then read without one."""
 
 
 def _limits(settings: Settings) -> Limits:
