@@ -5,7 +5,8 @@ from typing import cast
 
 from shared import clock
 from shared.core.turn import Turn
-from shared.metrics import REDIS_ERRORS, RedisUse
+from shared.metrics import RedisUse
+from shared.redis_outages import outages
 from shared.stream.connections import OUTAGE, Redis
 from shared.stream.keys import ENDED_LOG_SECONDS, Keys, Live
 from shared.stream.scripts import FREEZE
@@ -31,11 +32,14 @@ class LogFreezer:
         keys = [self._keys.fence(response_id), self._keys.log(response_id, work)]
         while True:
             try:
-                return cast(list[bytes], self._freeze(keys=keys, args=[attempt, self._keep]))
-            except OUTAGE:
-                REDIS_ERRORS.labels(RedisUse.FREEZE).inc()
+                frames = cast(list[bytes], self._freeze(keys=keys, args=[attempt, self._keep]))
+            except OUTAGE as error:
+                outages.failed(RedisUse.FREEZE, error)
                 if not again():
                     return None
+            else:
+                outages.worked(RedisUse.FREEZE)
+                return frames
 
     def publish_end(self, turn: Turn, number: int, frame: bytes) -> None:
         """Publish the terminal event, as a hint: subscribers find it in SQL all the same.
@@ -63,6 +67,8 @@ class LogFreezer:
                 if ended_log is not None:
                     pipeline.expire(ended_log, ENDED_LOG_SECONDS)
                 pipeline.execute()
-        except OUTAGE:
-            REDIS_ERRORS.labels(RedisUse.HINT).inc()
+        except OUTAGE as error:
+            outages.failed(RedisUse.HINT, error)
             self._silent_until = clock.monotonic() + _SILENT_SECONDS
+        else:
+            outages.worked(RedisUse.HINT)
