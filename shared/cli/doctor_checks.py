@@ -118,9 +118,13 @@ def _disk(settings: Settings) -> str:
 
 
 def _redis(settings: Settings) -> str:
-    from shared.stream import connections
+    from shared.redis_failures import MEANINGS
+    from shared.stream import connections, trial
+    from shared.stream.keys import Keys
 
     with connections.connect(settings.redis) as client:
+        if failure := trial.failure(client, Keys(settings.key_prefix)):
+            raise Trouble(MEANINGS[failure].problem, MEANINGS[failure].advice)
         memory = client.info("memory")
     policy, used, most = memory["maxmemory_policy"], memory["used_memory"], memory["maxmemory"]
     if policy != "noeviction":
