@@ -101,6 +101,7 @@ class RedisUse(StrEnum):
     CONSUME = "consume"
     DISPATCH = "dispatch"
     QUEUE_LENGTH = "queue_length"
+    TRIAL = "trial"
 
 
 for _use in RedisUse:

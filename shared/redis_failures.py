@@ -117,8 +117,8 @@ _CODE = re.compile(r"\b[A-Z]{3,}\b")
 # A pipeline says its command before the answer: what that says is the caller's.
 _COMMAND = " of pipeline caused error: "
 
-# It answers about the command alone; the connection is as good as any.
-_ABOUT_THE_COMMAND = (RedisFailure.SCRIPTS, RedisFailure.OTHER)
+# The server refuses, and the one for which its name stands by now may not.
+REFUSALS: Final = frozenset(_BY_CODE.values()) - {RedisFailure.SCRIPTS}
 
 
 def failure_of(error: BaseException) -> RedisFailure:
@@ -129,11 +129,6 @@ def failure_of(error: BaseException) -> RedisFailure:
         if isinstance(error, kinds):
             return failure
     return failure_of(error.__cause__) if error.__cause__ else RedisFailure.OTHER
-
-
-def condemns_connection(error: BaseException) -> bool:
-    """Whether a new connection may fare better: by now the name may stand for another server."""
-    return failure_of(error) not in _ABOUT_THE_COMMAND
 
 
 def _answered(error: exceptions.RedisError) -> RedisFailure | None:

@@ -9,7 +9,7 @@ import structlog
 
 from shared import clock
 from shared.metrics import REDIS_ERRORS, REDIS_FAILURES, RedisUse
-from shared.redis_failures import MEANINGS, RedisFailure, failure_of
+from shared.redis_failures import MEANINGS, REFUSALS, RedisFailure, failure_of
 
 # Nothing is said of the end of an outage by who had no more use for Redis.
 _OVER_SECONDS: Final = 30.0
@@ -34,9 +34,10 @@ class _Trouble:
 
 
 class Outages:
-    """Called from any thread."""
+    """Called from any thread. `refusals` counts: whatever is older than the last one may belong to another server."""
 
     def __init__(self) -> None:
+        self.refusals = 0
         self._lock = threading.Lock()
         self._troubles: dict[RedisUse, _Trouble] = {}
 
@@ -48,6 +49,7 @@ class Outages:
         part = _part(use)
         with self._lock:
             known = failure in self._failures(part)
+            self.refusals += failure in REFUSALS
             self._troubles[use] = _Trouble(failure, clock.monotonic())
         if not known:
             meaning, name = MEANINGS[failure], type(error).__name__

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from shared.backoff import Backoff
 from shared.metrics import RedisUse
 from shared.redis_outages import outages
+from shared.stream.condemned import anew_after_refusals
 from shared.stream.connections import AsyncRedis
 from shared.stream.keys import Keys
 
@@ -14,6 +15,10 @@ _RECONNECT_SECONDS, _LONGEST_RECONNECT_SECONDS = 0.5, 2.0
 
 async def listen_for_cancels(client: AsyncRedis, keys: Keys, stop_turn: Callable[[str], None]) -> None:
     """Call `stop_turn` with each response id announced, for ever; a notice that is missed costs one fenced write."""
+    await anew_after_refusals(lambda: _listen(client, keys, stop_turn))
+
+
+async def _listen(client: AsyncRedis, keys: Keys, stop_turn: Callable[[str], None]) -> None:
     backoff = Backoff(_RECONNECT_SECONDS, _LONGEST_RECONNECT_SECONDS)
     while True:
         pubsub = client.pubsub()

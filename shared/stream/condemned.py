@@ -1,48 +1,66 @@
-"""Connections are not kept to a server that refuses: a new one resolves the name anew and may reach another."""
+"""No connection is kept to a server that refuses: a new one resolves the name anew and may reach another."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import redis
 import redis.asyncio as aioredis
 
-from shared.redis_failures import condemns_connection
+from shared.redis_outages import outages
+
+_LOOK_SECONDS = 1.0
 
 
 def renew_connections(client: redis.Redis) -> redis.Redis:
-    """Have the client close a connection that was refused once it is given back, and at once all that are idle."""
+    """Have the client open each connection anew, before its next use, that is older than the last refusal."""
     pool = client.connection_pool
-    pool.connection_class = type("Connection", (_Condemned, pool.connection_class), {"pool": pool})
+    pool.connection_class = type("Connection", (_Renewed, pool.connection_class), {})
     return client
 
 
 def renew_connections_async(client: aioredis.Redis) -> aioredis.Redis:
     """The same for an asyncio client."""
     pool = client.connection_pool
-    pool.connection_class = type("Connection", (_CondemnedAsync, pool.connection_class), {"pool": pool})
+    pool.connection_class = type("Connection", (_RenewedAsync, pool.connection_class), {})
     return client
 
 
-class _Condemned:
-    pool: redis.ConnectionPool
-
-    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+async def anew_after_refusals(listen: Callable[[], Awaitable[None]]) -> None:
+    """Listen for ever, and begin anew a moment after a refusal of whatever the process asked for."""
+    while True:
+        refusals = outages.refusals
+        listener = asyncio.ensure_future(listen())
         try:
-            return super().read_response(*args, **kwargs)  # type: ignore[misc]  # of the connection it is mixed into
-        except redis.ResponseError as error:
-            if condemns_connection(error):
-                self.mark_for_reconnect()  # type: ignore[attr-defined]
-                self.pool.disconnect(inuse_connections=False)
-            raise
+            while outages.refusals == refusals:  # noqa: ASYNC110 - refusals are met by other threads too
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
 
 
-class _CondemnedAsync:
-    pool: aioredis.ConnectionPool
+# Pools call `connect` before they hand out a connection, opened or not.
+class _Renewed:
+    _refusals = 0
 
-    async def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await super().read_response(*args, **kwargs)  # type: ignore[misc]
-        except redis.ResponseError as error:
-            if condemns_connection(error):
-                self.mark_for_reconnect()  # type: ignore[attr-defined]
-                await self.pool.disconnect(inuse_connections=False)
-            raise
+    def connect(self) -> None:
+        if self._refusals != outages.refusals:
+            self.disconnect()  # type: ignore[attr-defined]  # of the class it is mixed into
+        super().connect()  # type: ignore[misc]
+
+    def _connect(self) -> Any:
+        self._refusals = outages.refusals
+        return super()._connect()  # type: ignore[misc]
+
+
+class _RenewedAsync:
+    _refusals = 0
+
+    async def connect(self) -> None:
+        if self._refusals != outages.refusals:
+            await self.disconnect()  # type: ignore[attr-defined]
+        await super().connect()  # type: ignore[misc]
+
+    async def _connect(self) -> None:
+        self._refusals = outages.refusals
+        await super()._connect()  # type: ignore[misc]

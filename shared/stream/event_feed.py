@@ -10,6 +10,7 @@ import structlog
 from shared.backoff import Backoff
 from shared.metrics import RedisUse
 from shared.redis_outages import outages
+from shared.stream.condemned import anew_after_refusals
 from shared.stream.connections import OUTAGE, AsyncRedis, answered
 from shared.stream.keys import Keys, Live
 
@@ -99,7 +100,7 @@ class EventFeed:
 
     async def start(self) -> None:
         """Open the connection and listen; a Redis that is down is tried again for ever."""
-        self._listener = asyncio.create_task(self._listen(), name="event-feed")
+        self._listener = asyncio.create_task(anew_after_refusals(self._listen), name="event-feed")
 
     async def close(self) -> None:
         """Stop listening."""
@@ -161,16 +162,16 @@ class EventFeed:
                         self._receive(message["type"], message["channel"].decode(), message["data"])
             except Exception as error:  # noqa: BLE001 - whatever it was, readers hear nothing until there is a new one
                 outages.failed(RedisUse.SUBSCRIBE, error)
+            finally:
                 self._mark_all()
                 await self._let_go()
-                await asyncio.sleep(self._backoff.next_seconds())
+            await asyncio.sleep(self._backoff.next_seconds())
 
     async def _resubscribe(self) -> None:
         async with self._commands:
             await self._pubsub.subscribe(self._ends, *self._readers)
 
     async def _let_go(self) -> None:
-        # One that was refused is never used again: by now the name may stand for another server.
         async with self._commands:
             with contextlib.suppress(*OUTAGE):
                 await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it unannotated

@@ -6,7 +6,9 @@ from typing import Final
 import redis
 import redis.asyncio as aioredis
 
+from shared.metrics import RedisUse
 from shared.redis_failures import RedisFailure, failure_of
+from shared.redis_outages import outages
 from shared.stream.connections import OUTAGE
 from shared.stream.keys import Keys
 
@@ -27,13 +29,15 @@ def failure(client: redis.Redis, keys: Keys) -> RedisFailure | None:
 
 
 async def failure_async(client: aioredis.Redis, keys: Keys) -> RedisFailure | None:
-    """The same on an event loop, within 2 s."""
+    """The same on an event loop, within 2 s; the process takes notice of it."""
     try:
         async with asyncio.timeout(_ANSWER_SECONDS), client.pipeline(transaction=False) as pipeline:
             _ask(pipeline, keys)
             await pipeline.execute()
     except OUTAGE as error:
+        outages.failed(RedisUse.TRIAL, error)
         return failure_of(error)
+    outages.worked(RedisUse.TRIAL)
     return None
 
 

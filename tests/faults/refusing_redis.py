@@ -151,11 +151,9 @@ class RefusingRedis:
         finally:
             self._proxy.pass_on()
 
-    def writers_of_the_first(self) -> list[str]:
-        """Who is connected to it and not to hear what is published, by the last command."""
-        mine = str(self._operator.client_id())
-        clients = [one for one in self._operator.client_list() if one["id"] != mine]
-        return [one["cmd"] for one in clients if "P" not in one["flags"] and not {"M", "S"} & {*one["flags"]}]
+    def subscribers_of_the_first(self) -> int:
+        """How many clients wait there for what is published; others notice when they come with the next command."""
+        return sum("P" in client["flags"] for client in self._operator.client_list())
 
     def cut(self) -> None:
         """End the connections of all clients."""
