@@ -52,8 +52,8 @@ class Outages:
             self.refusals += failure in REFUSALS
             self._troubles[use] = _Trouble(failure, clock.monotonic())
         if not known:
-            meaning, name = MEANINGS[failure], type(error).__name__
-            log.warning("redis_outage", part=part, problem=meaning.problem, advice=meaning.advice, error=name)
+            problem, advice = MEANINGS[failure].problem, MEANINGS[failure].advice
+            log.warning("redis_outage", part=part, problem=problem, advice=advice, error=type(error).__name__)
 
     def worked(self, use: RedisUse) -> None:
         """Say that a use is served; the end of an outage is logged."""

@@ -16,7 +16,9 @@ from tests.eventually import eventually
 from tests.tcp_proxy import TcpProxy
 
 _NOBODY = 1
-_OPERATOR = "operator"
+_OPERATOR, _CLIENT, _PASSWORD = "operator", "turnstone", "secret"
+# As docs/deployment.md has them, under the prefix of these tests.
+_RIGHTS = "~faults-* &faults-* +@all -@admin -@dangerous +info"
 
 # What no server says at one's wish; the proxy says it.
 SAID = {
@@ -37,8 +39,9 @@ class RefusingRedis:
     def __init__(self, first: EmbeddedValkey, second: EmbeddedValkey, proxy: TcpProxy, directory: Path) -> None:
         self._first, self._second, self._proxy = first, second, proxy
         self._dump = directory / "dump.rdb"
-        self.url = proxy.url(first.url)
+        self.url = f"redis://{_CLIENT}:{_PASSWORD}@127.0.0.1:{proxy.port}/0"
         self._operator = _as_operator(first)
+        _as_operator(second).close()
 
     @contextmanager
     def refusing(self, how: str) -> Iterator[None]:
@@ -105,17 +108,20 @@ class RefusingRedis:
 
     @contextmanager
     def not_permitted(self) -> Iterator[None]:
-        self._operator.acl_setuser("default", enabled=True, categories=["-@write", "-@scripting"])
+        self._operator.acl_setuser(_CLIENT, enabled=True, categories=["-@write", "-@scripting"])
         try:
             yield
         finally:
-            self._operator.acl_setuser("default", enabled=True, categories=["+@all"])
+            self._operator.acl_setuser(_CLIENT, enabled=True, categories=["+@write", "+@scripting"])
 
     @contextmanager
     def password_rotated(self) -> Iterator[None]:
-        with self._set("requirepass", "another"):
-            self.cut()
+        self._operator.acl_setuser(_CLIENT, enabled=True, passwords=[f"-{_PASSWORD}", "+another"])
+        self.cut()
+        try:
             yield
+        finally:
+            self._operator.acl_setuser(_CLIENT, enabled=True, passwords=[f"+{_PASSWORD}", "-another"])
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -187,8 +193,6 @@ class RefusingRedis:
 def refusing_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RefusingRedis]:
     directories = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
     first, second = map(EmbeddedValkey, directories)
-    second._password = first._password  # one name, one password
-    second._write_config()
     first.start()
     second.start()
     try:
@@ -202,10 +206,9 @@ def refusing_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refusin
 
 
 def _as_operator(server: EmbeddedValkey) -> "Redis[str]":
-    """A user of its own, who may do everything, whatever befalls the others'."""
+    """A user of its own, who may do everything, whatever befalls the other; that one may do what the documents say."""
     with Redis.from_url(server.url) as client:
-        client.acl_setuser(
-            _OPERATOR, enabled=True, passwords=["+operator"], keys=["*"], channels=["*"], categories=["+@all"]
-        )
+        for user, rights in ((_OPERATOR, "~* &* +@all"), (_CLIENT, _RIGHTS)):
+            client.execute_command("ACL", "SETUSER", user, "on", f">{_PASSWORD}", *rights.split())
     port = urlsplit(server.url).port or 0
-    return Redis(port=port, username=_OPERATOR, password="operator", decode_responses=True)
+    return Redis(port=port, username=_OPERATOR, password=_PASSWORD, decode_responses=True)
