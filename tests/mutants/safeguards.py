@@ -6,6 +6,7 @@ from tests.mutants.hostility import HOSTILITY
 from tests.mutants.logs import LOGS
 from tests.mutants.operators import OPERATORS
 from tests.mutants.order import ORDER
+from tests.mutants.outages import OUTAGES
 from tests.mutants.readers import READERS
 from tests.mutants.recovery import RECOVERY
 from tests.mutants.requests import REQUESTS
@@ -23,6 +24,7 @@ SAFEGUARDS = (
     *RECOVERY,
     *SHARES,
     *LOGS,
+    *OUTAGES,
     *READERS,
     *WORKERS,
     *REQUESTS,
