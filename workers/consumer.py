@@ -32,7 +32,7 @@ class PatientConsumer(Consumer):  # type: ignore[misc]  # Celery is partly typed
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.connection_errors += self.channel_errors
+        self.connection_errors += self.channel_errors  # RabbitMQ's; Redis' transport knows none
         self._backoff = Backoff(_LEAST_SECONDS, _MOST_SECONDS)
         self._lost_at = clock.monotonic()
 

@@ -8,14 +8,6 @@ _REFUSALS = "tests/faults/test_redis_refusals.py"
 
 OUTAGES = (
     Safeguard(
-        "an error that Redis answers is a lost connection to a worker",
-        "G6",
-        "shared/redis_transport.py",
-        "(*redis.Transport.connection_errors, RedisError)",
-        "redis.Transport.connection_errors",
-        (f"{_REFUSALS}::test_it_is_waited_out[disk full]",),
-    ),
-    Safeguard(
         "workers wait out what a broker answers",
         "G6",
         "workers/app.py",

@@ -49,21 +49,23 @@ async def test_a_feed_listens_on_a_new_connection_and_says_that_messages_may_be_
     async with connect_async(own_valkey.url) as client, connect_async(own_valkey.url) as observer:
         feed = EventFeed(client, keys, "api")
         await feed.start()
-        subscription = await feed.subscribe("resp_1")
-        ((before,),) = [[one["id"] for one in await observer.client_list("pubsub")]]
-        refuse()
-        assert await subscription.wait(5)
-        assert subscription.gap
-        subscription.take()
+        try:
+            subscription = await feed.subscribe("resp_1")
+            (before,) = await observer.client_list("pubsub")
+            refuse()
+            assert await subscription.wait(5)
+            assert subscription.gap
+            subscription.take()
 
-        async def listens_anew() -> bool:
-            there = [one["id"] for one in await observer.client_list("pubsub")]
-            return len(there) == 1 and before not in there
+            async def listens_anew() -> bool:
+                there = [one["id"] for one in await observer.client_list("pubsub")]
+                return len(there) == 1 and before["id"] not in there
 
-        assert await eventually_async(listens_anew)
-        await observer.publish(keys.live("resp_1"), Live(1, 0, 1, b"e").encode())
-        assert await eventually_async(lambda: asyncio.sleep(0, subscription.take()))
-        await feed.close()
+            assert await eventually_async(listens_anew)
+            await observer.publish(keys.live("resp_1"), Live(1, 0, 1, b"e").encode())
+            assert await eventually_async(lambda: asyncio.sleep(0, subscription.take()))
+        finally:
+            await feed.close()
 
 
 @pytest.mark.anyio
