@@ -32,11 +32,18 @@ async def anew_after_refusals(listen: Callable[[], Awaitable[None]]) -> None:
         refusals = outages.refusals
         listener = asyncio.ensure_future(listen())
         try:
-            while outages.refusals == refusals:  # noqa: ASYNC110 - refusals are met by other threads too
+            while outages.refusals == refusals and not listener.done():  # noqa: ASYNC110 - other threads meet refusals too
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+            await _stop(listener)
+
+
+async def _stop(task: asyncio.Future[None]) -> None:
+    # Again and again: redis-py sends with `asyncio.wait_for`, which before Python 3.12 can swallow a cancellation.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_LOOK_SECONDS)
+    await asyncio.gather(task, return_exceptions=True)
 
 
 # Pools call `connect` before they hand out a connection, opened or not.

@@ -1,6 +1,7 @@
 """Connections are left once Redis has refused something: by now its name may stand for another server (G6)."""
 
 import asyncio
+import contextlib
 
 import pytest
 from redis.exceptions import ReadOnlyError
@@ -8,7 +9,7 @@ from redis.exceptions import ReadOnlyError
 from shared.cli.embedded_valkey import EmbeddedValkey
 from shared.metrics import RedisUse
 from shared.redis_outages import outages
-from shared.stream.condemned import anew_after_refusals
+from shared.stream import condemned
 from shared.stream.connections import connect, connect_async
 from shared.stream.event_feed import EventFeed
 from shared.stream.keys import Keys, Live
@@ -69,19 +70,37 @@ async def test_a_feed_listens_on_a_new_connection_and_says_that_messages_may_be_
 
 
 @pytest.mark.anyio
-async def test_who_listens_is_stopped_with_its_task() -> None:
-    stopped = asyncio.Event()
+async def test_who_listens_is_stopped_although_it_swallows_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As redis-py may, before Python 3.12."""
+    monkeypatch.setattr(condemned, "_LOOK_SECONDS", 0.01)
+    listening, over = asyncio.Event(), asyncio.Event()
 
     async def listen() -> None:
+        listening.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
         try:
             await asyncio.Event().wait()
         finally:
-            stopped.set()
+            over.set()
 
-    task = asyncio.create_task(anew_after_refusals(listen))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    task = asyncio.create_task(condemned.anew_after_refusals(listen))
+    await listening.wait()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert stopped.is_set()
+    await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 5)
+    assert over.is_set()
+
+
+@pytest.mark.anyio
+async def test_who_fails_to_listen_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(condemned, "_LOOK_SECONDS", 0.01)
+    begun: list[None] = []
+
+    async def listen() -> None:
+        begun.append(None)
+        raise OSError
+
+    task = asyncio.create_task(condemned.anew_after_refusals(listen))
+    assert await eventually_async(lambda: asyncio.sleep(0, len(begun) > 2))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
