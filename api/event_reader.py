@@ -8,7 +8,8 @@ from shared.core import sse_frame
 from shared.core.response_render import lifecycle_events
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
-from shared.metrics import EVENTS_DELIVERED, REDIS_ERRORS, RedisUse
+from shared.metrics import EVENTS_DELIVERED, RedisUse
+from shared.redis_outages import outages
 from shared.store.journals import Recording
 from shared.stream.connections import OUTAGE
 from shared.stream.event_feed import EventFeed, Subscription
@@ -88,9 +89,10 @@ class EventReader:
         while not self._finished:
             try:
                 frames = await self._sources.event_log.read(self._turn.id, self._work, self._seen, self._at_once)
-            except OUTAGE:
-                REDIS_ERRORS.labels(RedisUse.READ).inc()
+            except OUTAGE as error:
+                outages.failed(RedisUse.READ, error)
                 return
+            outages.worked(RedisUse.READ)
             if not frames:
                 return
             self._at_once = max(1, min(_MOST_FRAMES, _MOST_BYTES * len(frames) // sum(map(len, frames))))

@@ -199,7 +199,7 @@ def test_every_answer_names_its_request(stack: Stack, path: str) -> None:
 
 def test_readyz_tells_of_database_and_redis(stack: Stack) -> None:
     with RawStream.get(stack.url(), "//readyz") as answered:
-        assert answered.json() == {"status": "ok", "database": True, "redis": True}
+        assert answered.json() == {"status": "ok", "database": True, "redis": True, "problems": []}
 
 
 def test_get_as_a_stream_only_when_asked_to_by_the_query(http: httpx2.Client, topic: str) -> None:
