@@ -5,7 +5,7 @@ from shared.core.response_fold import ResponseFold
 from shared.wire.response import ITEM_ADDED
 
 # Frames are folded when so many bytes are there: a short stream is never parsed, a long one costs little memory.
-_MOST_BYTES = 32 * 1024
+_MOST_BYTES = 128 * 1024
 _OUTPUT = f"event: {ITEM_ADDED}\n".encode()
 
 
