@@ -18,6 +18,7 @@ settings = load_settings()
 app = celery_app(settings)
 app.conf.imports = ["workers.tasks"]
 app.conf.worker_pool = "workers.pool:TaskPool"
+app.conf.worker_consumer = "workers.consumer:PatientConsumer"
 if pushes(settings):
     app.conf.update(worker_consumer="workers.pushed:OneAhead", worker_disable_prefetch=False)
 

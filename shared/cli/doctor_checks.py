@@ -13,6 +13,7 @@ from shared.settings import PREFIX, Settings
 from shared.version import VERSION
 
 if TYPE_CHECKING:
+    from shared.redis_failures import RedisFailure
     from shared.store.engine import Database
 
 _LONG_QUEUED_SECONDS = 60
@@ -118,9 +119,12 @@ def _disk(settings: Settings) -> str:
 
 
 def _redis(settings: Settings) -> str:
-    from shared.stream import connections
+    from shared.stream import connections, trial
+    from shared.stream.keys import Keys
 
     with connections.connect(settings.redis) as client:
+        if failure := trial.failure(client, Keys(settings.key_prefix)):
+            raise _trouble(failure, "REDIS_URL")
         memory = client.info("memory")
     policy, used, most = memory["maxmemory_policy"], memory["used_memory"], memory["maxmemory"]
     if policy != "noeviction":
@@ -133,10 +137,23 @@ def _redis(settings: Settings) -> str:
 
 def _broker(settings: Settings) -> str:
     from shared import queue
+    from shared.redis_failures import RedisFailure, failure_of
 
     with queue.celery_app(settings).connection_for_write() as connection:
-        connection.ensure_connection(max_retries=1, timeout=3)
+        try:
+            connection.ensure_connection(max_retries=1, timeout=3)
+        except Exception as error:
+            if (failure := failure_of(error)) is RedisFailure.OTHER:
+                raise
+            raise _trouble(failure, "BROKER_URL" if settings.broker_url else "REDIS_URL") from None
         return f"{connection.transport_cls} takes connections"
+
+
+def _trouble(failure: "RedisFailure", setting: str) -> Trouble:
+    from shared.redis_failures import MEANINGS
+
+    meaning = MEANINGS[failure]
+    return Trouble(meaning.problem, f"{meaning.advice} ({PREFIX}{setting})")
 
 
 def _workers(settings: Settings) -> str:

@@ -112,9 +112,9 @@ def _belongs(kind: str, item: OpenItem) -> bool:
     """Whether an event can be of the item: those that grow an item are of one type each."""
     if kind in _CALL_DELTAS:
         return bool(item.item["type"] == _CALL_DELTAS[kind])
-    if kind == wire.SUMMARY_DELTA and not item.summary:
-        return False
-    return kind not in (wire.SUMMARY_PART_ADDED, wire.SUMMARY_DELTA) or item.item["type"] == "reasoning"
+    if kind in (wire.SUMMARY_DELTA, wire.SUMMARY_PART_DONE):
+        return len(item.summary) > item.summary_done
+    return kind != wire.SUMMARY_PART_ADDED or item.item["type"] == "reasoning"
 
 
 def _end_status(ended: Item) -> str:

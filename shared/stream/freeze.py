@@ -5,7 +5,8 @@ from typing import cast
 
 from shared import clock
 from shared.core.turn import Turn
-from shared.metrics import REDIS_ERRORS, RedisUse
+from shared.metrics import RedisUse
+from shared.redis_outages import outages
 from shared.stream.connections import OUTAGE, Redis
 from shared.stream.contact import Contact
 from shared.stream.keys import ENDED_LOG_SECONDS, Keys, Live
@@ -32,11 +33,12 @@ class LogFreezer:
         while self._contact.is_worth_a_try(_FREEZE_SECONDS):
             try:
                 frames = cast(list[bytes], self._freeze(keys=keys, args=[attempt, self._keep]))
-            except OUTAGE:
-                REDIS_ERRORS.labels(RedisUse.FREEZE).inc()
+            except OUTAGE as error:
+                outages.failed(RedisUse.FREEZE, error)
                 self._contact.failed()
                 clock.pause(_RETRY_SECONDS)
             else:
+                outages.worked(RedisUse.FREEZE)
                 self._contact.made()
                 return frames
         return None
@@ -67,8 +69,9 @@ class LogFreezer:
                 if ended_log is not None:
                     pipeline.expire(ended_log, ENDED_LOG_SECONDS)
                 pipeline.execute()
-        except OUTAGE:
-            REDIS_ERRORS.labels(RedisUse.HINT).inc()
+        except OUTAGE as error:
+            outages.failed(RedisUse.HINT, error)
             self._contact.failed()
         else:
+            outages.worked(RedisUse.HINT)
             self._contact.made()

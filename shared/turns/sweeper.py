@@ -16,8 +16,9 @@ import structlog
 
 from shared import clock
 from shared.core.turn import Turn
-from shared.metrics import REDIS_ERRORS, SWEEPER_CHORES, RedisUse
+from shared.metrics import SWEEPER_CHORES, RedisUse
 from shared.queue import Dispatcher
+from shared.redis_outages import outages
 from shared.settings import Settings
 from shared.store import abandoned, idempotency, processes, responses, sweeping
 from shared.store.database_clock import read_clock
@@ -110,12 +111,13 @@ class Sweeper:
 
     def _send_again(self) -> None:
         """Send lost messages again, never more than the broker is short of: a long healthy queue gets none."""
+        queued = self._read(sweeping.count_queued)
         try:
-            missing = self._read(sweeping.count_queued) - self._dispatcher.depth()
+            missing = queued - self._dispatcher.depth()
         except Exception as error:  # noqa: BLE001 - each transport raises its own; the turns wait until it is back
-            REDIS_ERRORS.labels(RedisUse.QUEUE_LENGTH).inc()
-            log.warning("broker_unreachable", error=type(error).__name__)
+            outages.failed(RedisUse.QUEUE_LENGTH, error)
             return
+        outages.worked(RedisUse.QUEUE_LENGTH)
         if missing > 0:
             limit = min(missing, _AT_ONCE)
             silent = self._change(sweeping.silent, older_than_seconds=self._limits.silent, limit=limit)

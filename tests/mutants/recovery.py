@@ -62,8 +62,8 @@ RECOVERY = (
         "no more messages are sent than the broker lacks",
         "Q1",
         _SWEEPER,
-        "self._read(sweeping.count_queued) - self._dispatcher.depth()",
-        "self._read(sweeping.count_queued) + 0 * self._dispatcher.depth()",
+        "missing = queued - self._dispatcher.depth()",
+        "missing = queued + 0 * self._dispatcher.depth()",
         (f"{_TURNS}/test_sweeper.py::test_no_more_messages_are_sent_than_the_broker_lacks",),
     ),
     Safeguard(

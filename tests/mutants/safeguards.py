@@ -7,6 +7,7 @@ from tests.mutants.hostility import HOSTILITY
 from tests.mutants.logs import LOGS
 from tests.mutants.operators import OPERATORS
 from tests.mutants.order import ORDER
+from tests.mutants.outages import OUTAGES
 from tests.mutants.readers import READERS
 from tests.mutants.recovery import RECOVERY
 from tests.mutants.requests import REQUESTS
@@ -24,6 +25,7 @@ SAFEGUARDS = (
     *RECOVERY,
     *SHARES,
     *LOGS,
+    *OUTAGES,
     *READERS,
     *ENDS,
     *WORKERS,

@@ -27,6 +27,8 @@ FIELDS = {
     "host",
     "items_before",
     "outage",
+    "part",
+    "problem",
     "reason",
     "request_id",
     "response_id",
