@@ -7,7 +7,7 @@ from shared.store.database_clock import database_now
 from shared.store.insert_new import insert_new
 from shared.store.tables import IDEMPOTENCY
 
-_KEPT_SECONDS = 86_400
+KEPT_SECONDS = 86_400
 
 
 def claim(connection: Connection, owner: str, key: str, digest: str, made_id: str) -> str | None:
@@ -32,7 +32,7 @@ def claim(connection: Connection, owner: str, key: str, digest: str, made_id: st
 
 def is_old() -> ColumnElement[bool]:
     """A key that is older than a day."""
-    return IDEMPOTENCY.c.created_at < database_now() - _KEPT_SECONDS
+    return IDEMPOTENCY.c.created_at < database_now() - KEPT_SECONDS
 
 
 def forget_old(connection: Connection) -> None:

@@ -5,11 +5,27 @@ A row that somebody holds is passed over: one process frozen in a transaction mu
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, not_, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from shared.core.turn import Turn
-from shared.core.turn_status import ACTIVE, Status
+from shared.core.turn_status import Status
 from shared.store import abandoned, idempotency, responses, shares
 from shared.store.attempt_statements import may_restart
 from shared.store.database_clock import database_now
@@ -50,11 +66,8 @@ def look(connection: Connection, limits: Limits) -> list[Chore]:
 
     It reads active turns and what is due, and none of those that have ended, however many there are.
     """
-    work = {
-        Chore.ERASE: responses.is_due(),
-        Chore.FORGET_KEYS: idempotency.is_old(),
-        Chore.PURGE: _older_than(limits.kept) if limits.kept else false(),
-        Chore.RELEASE: or_(_orphaned(), IS_HELD_BACK),
+    work: dict[Chore, ColumnElement[bool]] = {
+        Chore.RELEASE: and_(IS_ACTIVE, or_(_orphaned(), IS_HELD_BACK)),
         Chore.SEND_AGAIN: and_(_sent(), _sent_before(limits.silent)),
         Chore.END_ABANDONED: abandoned.is_abandoned(limits.unseen),
         Chore.END_OVER_AGE: _over_age(limits.queued, limits.running),
@@ -63,9 +76,21 @@ def look(connection: Connection, limits: Limits) -> list[Chore]:
         Chore.RESUME_ENDS: _ender_died(),
         Chore.SHORTEN_LEASES: _from_the_future(limits.lease),
     }
-    tables = {Chore.FORGET_KEYS: IDEMPOTENCY}
-    found = [exists().select_from(tables.get(chore, RESPONSE)).where(some).label(chore) for chore, some in work.items()]
-    return [chore for chore, some in zip(work, connection.execute(select(*found)).one(), strict=True) if some]
+    found: dict[Chore, ColumnElement[bool]] = {
+        chore: exists().select_from(RESPONSE).where(some) for chore, some in work.items()
+    }
+    found |= {
+        Chore.ERASE: _first(RESPONSE.c.erase_at) < database_now(),
+        Chore.FORGET_KEYS: _first(IDEMPOTENCY.c.created_at) < database_now() - idempotency.KEPT_SECONDS,
+        Chore.PURGE: _first(RESPONSE.c.ended_at) < database_now() - limits.kept if limits.kept else false(),
+    }
+    row = connection.execute(select(*(some.label(chore) for chore, some in found.items()))).one()
+    return [chore for chore, some in zip(found, row, strict=True) if some]
+
+
+def _first(time: Column[Any]) -> ScalarSelect[float]:
+    # By its index, whatever the planner believes of how many there may be.
+    return select(time).where(time.is_not(None)).order_by(time).limit(1).scalar_subquery()
 
 
 def count_queued(connection: Connection) -> int:
@@ -198,5 +223,6 @@ def _over_age(queued_seconds: float, running_seconds: float) -> ColumnElement[bo
 
 def _orphaned() -> ColumnElement[bool]:
     predecessor = RESPONSE.alias("predecessor")
-    active = and_(predecessor.c.id == RESPONSE.c.waits_for, predecessor.c.status.in_(ACTIVE))
-    return and_(RESPONSE.c.waits_for.is_not(None), not_(select(predecessor.c.id).where(active).exists()))
+    active = and_(predecessor.c.id == RESPONSE.c.waits_for, text(f"predecessor.{IS_ACTIVE.text}"))
+    alone = not_(select(predecessor.c.id).where(active).exists())
+    return and_(IS_ACTIVE, RESPONSE.c.waits_for.is_not(None), alone)

@@ -1,14 +1,14 @@
 """When the database's clock may be believed: leases are judged only where their holders had the time to renew them.
 
-| what happened                       | what it would do                            | what is done                             |
-|-------------------------------------|---------------------------------------------|------------------------------------------|
-| an outage                           | leases run out that nobody could renew      | nobody is judged for a lease             |
-| its clock stepped forward           | leases run out at once, turns look too old  | the same; ages are counted without it    |
-| its clock stepped back              | leases, beats and messages are of the future| the same; then those of the future are past |
-| this machine was asleep             | both of the above                           | the same                                 |
+| what happened             | what it would do                             | what is done                              |
+|---------------------------|----------------------------------------------|-------------------------------------------|
+| an outage                 | leases run out that nobody could renew       | nobody is judged for a lease              |
+| its clock stepped forward | leases run out, turns look old, all at once  | the same; ages are counted without it     |
+| its clock stepped back    | leases, beats and messages are of the future | the same; what is of the future is over   |
+| this machine was asleep   | both of the above                            | the same                                  |
 
-What is left to a step, since it harms nobody who is alive: idempotency keys and event tokens may end early, webhooks may
-be sent early, and what was not to be stored is erased later when the clock stepped back.
+A step is left to what harms nobody who is alive: idempotency keys and event tokens may end early, a webhook may be sent
+early, and after a step back what was not to be stored is erased later.
 """
 
 import math

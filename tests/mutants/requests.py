@@ -55,7 +55,7 @@ REQUESTS = (
         "a key is kept for a day",
         "G23",
         _KEYS,
-        "IDEMPOTENCY.c.created_at < database_now() - _KEPT_SECONDS",
+        "IDEMPOTENCY.c.created_at < database_now() - KEPT_SECONDS",
         "IDEMPOTENCY.c.created_at < database_now()",
         (f"{_KEY_TESTS}::test_a_key_is_kept_for_a_day",),
     ),
