@@ -43,8 +43,7 @@ def test_a_million_stored_responses_cost_an_idle_server_nothing(
             time.sleep(SETTLE_SECONDS)
             shares.append({process.name: idle_share(process.pid) for process in [*stack.apis, *stack.workers]})
     empty, full = shares
-    print(f"\nshare of a core, {kind}: empty {empty}, {STORED:,} stored {full}")
-    assert all(full[name] <= empty[name] * MOST + NOISE for name in empty)
+    assert all(full[name] <= empty[name] * MOST + NOISE for name in empty), (empty, full)
 
 
 def idle_share(pid: int) -> float:

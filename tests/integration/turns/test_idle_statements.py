@@ -67,8 +67,8 @@ def ask_everything(database: Database, new_sweeper: NewSweeper) -> None:
 def test_no_statement_reads_what_has_ended(full: Database, new_sweeper: NewSweeper, steps: list[int]) -> None:
     with statements_of(full) as asked:
         ask_everything(full, new_sweeper)
-    asked_much = [(count * 100, said) for count, (said, _) in zip(steps, asked, strict=False) if count * 100 >= MOST_STEPS]
-    assert not asked_much
+    counted = zip(steps, asked, strict=False)
+    assert not [(count * 100, said) for count, (said, _) in counted if count * 100 >= MOST_STEPS]
     if full.engine.dialect.name == "postgresql":
         reading = [(said, given) for said, given in asked if said.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
         for plan in plans_of(full, reading):
