@@ -264,3 +264,12 @@ def test_any_order_of_chunks_makes_an_orderly_stream(chunks: list[Chunk], outcom
     output(chunks, outcome)
     log = log_of(turn(), chunks, outcome)
     check_stream(log)
+
+
+def test_a_summary_that_only_the_end_tells_is_told_as_events_too() -> None:
+    """G13: what is done was added."""
+    summary = [{"type": "summary_text", "text": "One."}, {"type": "summary_text", "text": "Two."}]
+    begun = {"type": "reasoning", "summary": [], "content": []}
+    log = log_of(turn(), [ItemBegun(0, begun), ItemEnded(0, begun | {"summary": summary}), Finish("stop")])
+    check_stream(log)
+    assert final(log)["output"][0]["summary"] == summary
