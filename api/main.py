@@ -26,6 +26,7 @@ from api import (
     websocket,
     websocket_protocol,
 )
+from api.connections import CONNECTIONS, Connections
 from api.request_context import RequestContext
 from api.runtime import ApiRuntime
 from shared import production, tracing
@@ -61,7 +62,10 @@ def create_app(settings: Settings) -> FastAPI:
         runtime = app.state.runtime = ApiRuntime(settings)
         await runtime.start()
         # Twice as much, so that one a little too large is answered and not cut off.
-        yield {websocket_protocol.MOST_BYTES: 2 * settings.max_body_bytes}
+        yield {
+            websocket_protocol.MOST_BYTES: 2 * settings.max_body_bytes,
+            CONNECTIONS: Connections(runtime.room.connections),
+        }
         await runtime.close()
         await asyncio.to_thread(tracing.stop)
 
