@@ -22,6 +22,7 @@ from api import (
     pass_through,
     responses,
     status,
+    stream_probe,
     webhook_endpoints,
     websocket,
     websocket_protocol,
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pass_through.router)
     app.include_router(health.router)
     app.include_router(status.router)
+    app.include_router(stream_probe.router)
     openapi.install(app)
     return app
 

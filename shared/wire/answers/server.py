@@ -81,3 +81,10 @@ class ServerStatus(Answer):
     workers: list[ProcessStatus]
     api_processes: list[ProcessStatus]
     recoveries: dict[str, int]
+
+
+class ProbeEvent(Answer):
+    """One of a few events that are sent with a pause before each but the first."""
+
+    type: Literal["turnstone.stream_probe"]
+    sequence_number: int
