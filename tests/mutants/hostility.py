@@ -16,7 +16,7 @@ _ROOM = "tests/unit/test_descriptors.py"
 HOSTILITY = (
     Safeguard(
         "a process raises its limit of open files",
-        "S9",
+        "G25",
         "shared/descriptors.py",
         "    limit = min(wanted, hard)\n",
         "    limit = soft\n",
@@ -24,7 +24,7 @@ HOSTILITY = (
     ),
     Safeguard(
         "no more streams than there are descriptors for",
-        "S9",
+        "G25",
         "shared/descriptors.py",
         "min(settings.streams_per_process, (free - ordinary) // 2)",
         "settings.streams_per_process",
@@ -32,7 +32,7 @@ HOSTILITY = (
     ),
     Safeguard(
         "idle connections make room for new ones",
-        "S9",
+        "G25",
         "api/connections.py",
         "            if self._idle:\n",
         "            if False:\n",
@@ -40,7 +40,7 @@ HOSTILITY = (
     ),
     Safeguard(
         "health checks are answered where all else is refused",
-        "S9",
+        "G25",
         "api/http_protocol.py",
         ' or self.url.partition(b"?")[0] in _ALWAYS_ANSWERED',
         "",
@@ -48,7 +48,7 @@ HOSTILITY = (
     ),
     Safeguard(
         "connections without a free descriptor are refused",
-        "S9",
+        "G25",
         "api/connections.py",
         "return count <= self.most",
         "return True",
@@ -56,7 +56,7 @@ HOSTILITY = (
     ),
     Safeguard(
         "event streams ask not to be transformed",
-        "R6",
+        "S1",
         "api/sse.py",
         '"no-cache, no-transform"',
         '"no-cache"',
