@@ -16,7 +16,7 @@ _ROOM = "tests/unit/test_descriptors.py"
 HOSTILITY = (
     Safeguard(
         "a process raises its limit of open files",
-        "G25",
+        "S9",
         "shared/descriptors.py",
         "    limit = min(wanted, hard)\n",
         "    limit = soft\n",
@@ -24,7 +24,7 @@ HOSTILITY = (
     ),
     Safeguard(
         "no more streams than there are descriptors for",
-        "G25",
+        "S9",
         "shared/descriptors.py",
         "min(settings.streams_per_process, (free - ordinary) // 2)",
         "settings.streams_per_process",
@@ -32,7 +32,7 @@ HOSTILITY = (
     ),
     Safeguard(
         "idle connections make room for new ones",
-        "G25",
+        "S9",
         "api/connections.py",
         "            if self._idle:\n",
         "            if False:\n",
@@ -40,7 +40,7 @@ HOSTILITY = (
     ),
     Safeguard(
         "health checks are answered where all else is refused",
-        "G25",
+        "S9",
         "api/http_protocol.py",
         ' or self.url.partition(b"?")[0] in _ALWAYS_ANSWERED',
         "",
@@ -48,7 +48,7 @@ HOSTILITY = (
     ),
     Safeguard(
         "connections without a free descriptor are refused",
-        "G25",
+        "S9",
         "api/connections.py",
         "return count <= self.most",
         "return True",
