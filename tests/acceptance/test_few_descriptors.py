@@ -4,18 +4,22 @@ import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx2
 import psutil
 import pytest
 
+from shared.cli.listener import free_port
 from tests.acceptance.turns import script_gated
 from tests.raw_http import RawStream
 from tests.raw_websocket import RawSocket
 from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import Stack
+from tests.up import Up
 
 SOFT, HARD = 128, 256
+HARD_OF_UP = 4096
 IDLE = 1000
 
 
@@ -114,3 +118,23 @@ def test_foreground_callers_are_refused_before_health_checks(
         assert httpx2.get(f"{address}/healthz", timeout=5).status_code == 200
         assert httpx2.get(f"{address}/readyz", timeout=5).status_code == 200
     upstream.open(topic)
+
+
+class NarrowUp(Up):
+    """`turnstone up` of a shell with the usual soft limit."""
+
+    @property
+    def command(self) -> list[str]:
+        return ["prlimit", f"--nofile=256:{HARD_OF_UP}", *super().command]
+
+
+def test_up_raises_it_for_all_its_children(tmp_path: Path) -> None:
+    up = NarrowUp(tmp_path, free_port(), {})
+    up.start()
+    try:
+        limits = {name: psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE)[0] for name, pid in up.processes.items()}
+    finally:
+        up.process.terminate()
+        up.process.wait(30)
+    assert {"valkey", "worker-1", "api-1", "demo-upstream"} <= limits.keys()
+    assert set(limits.values()) == {HARD_OF_UP}
