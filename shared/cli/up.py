@@ -21,7 +21,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run(settings: Settings, *, flower: bool = False) -> None:
     """Run the whole stack until a signal; raises CommandError when it cannot start or go on."""
-    # For those children too that do not see to it themselves.
+    # Children that do not see to it themselves, such as the demo upstream, inherit it.
     descriptors.raise_limit(descriptors.needs(settings).most)
     directory = settings.data_dir.absolute()
     with locked(directory):
