@@ -20,7 +20,7 @@ from api.key_ring import KeyRing
 from api.queue_figures import QueueWatch
 from api.row_watch import RowWatch
 from api.stream_limits import StreamLimits
-from shared import ids
+from shared import descriptors, ids
 from shared.core import sse_frame
 from shared.core.api_key import Caller
 from shared.core.replay import replay
@@ -85,7 +85,8 @@ class ApiRuntime:
         self.queue_watch = QueueWatch(self.read)
         self.request_rate = RequestRate(self.redis, keys, settings.requests_per_minute_per_owner)
         self.admission = Admission(settings.queued_turns, settings.queued_turns_per_owner, settings.owner_share)
-        self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
+        self.room = descriptors.room(settings, descriptors.prepare(descriptors.needs(settings).api, "api"))
+        self.streams = StreamLimits(self.room.streams, settings.streams_per_owner)
         self.event_tokens = Seal(settings.secret_key, Purpose.EVENT_TOKEN)
         self.sealed_reasoning = SealedReasoning(settings)
         self.summaries = Seal(settings.secret_key, Purpose.SUMMARY)

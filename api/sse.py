@@ -13,7 +13,7 @@ from shared.stream.keys import Live
 
 _HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
+    "cache-control": "no-cache, no-transform",  # a proxy that compresses holds back until it has enough
     "x-accel-buffering": "no",
 }
 _HEARTBEAT = b": keep-alive\n\n"

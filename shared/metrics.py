@@ -60,6 +60,11 @@ EVENTS_DELIVERED = Counter(
 OPEN_STREAMS = Gauge(
     "turnstone_open_streams", "Streams, WebSockets and forwarded calls under way.", multiprocess_mode="livesum"
 )
+MISSING_DESCRIPTORS = Gauge(
+    "turnstone_missing_descriptors",
+    "File descriptors that a process lacks for all that is configured; with fewer, it refuses streams earlier.",
+    multiprocess_mode="livemax",
+)
 
 # -- upstreams ----------------------------------------------------------------------------------------------
 

@@ -109,7 +109,9 @@ class Settings(BaseSettings):
         "more are answered 429 with Retry-After. 0: any number.",
     )
     streams_per_process: Count = Field(
-        5000, description="Streams one API process holds open; more are answered 429 with Retry-After."
+        5000,
+        description="Streams one API process holds open, if it may have as many files open; "
+        "more are answered 429 with Retry-After.",
     )
     streams_per_owner: Count = Field(1000, description="The same for one owner.")
     bootstrap_key_file: Path | None = Field(

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
-from shared import exposition, production, tracing
+from shared import descriptors, exposition, production, tracing
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.queue import celery_app, pushes
@@ -40,6 +40,7 @@ def _start(**_: Any) -> None:
     try:
         production.check(settings)
         tracing.start(settings, "worker")
+        descriptors.prepare(descriptors.needs(settings).worker, "worker")
         _serve_metrics()
         runtime()
     except (SettingsError, TurnstoneError) as error:

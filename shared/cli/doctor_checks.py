@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from shared import production
+from shared import descriptors, production
 from shared.cli.errors import CommandError
 from shared.errors import UpstreamError, UpstreamFault
 from shared.settings import PREFIX, Settings
@@ -118,6 +118,15 @@ def _disk(settings: Settings) -> str:
     return found
 
 
+def _descriptors(settings: Settings) -> str:
+    needed, most = descriptors.needs(settings), descriptors.obtainable()
+    if needed.most > most:
+        streams = descriptors.room(settings, most).streams
+        what = f"{most} at most, {needed.most} are needed; an API process begun here holds {streams} streams"
+        raise Trouble(what, descriptors.ADVICE, bad=False)
+    return f"{needed.most} are needed, as many can be had here"
+
+
 def _redis(settings: Settings) -> str:
     from shared.stream import connections, trial
     from shared.stream.keys import Keys
@@ -200,6 +209,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], str], str], ...] = (
     ("turns", _turns, ""),
     ("processes", _processes, ""),
     ("disk", _disk, ""),
+    ("files", _descriptors, ""),
     ("redis", _redis, f"check {PREFIX}REDIS_URL and that the server runs"),
     ("broker", _broker, f"check {PREFIX}BROKER_URL, or {PREFIX}REDIS_URL, and that the server runs"),
     ("workers", _workers, "they are reached through the broker; get that right first"),

@@ -129,13 +129,31 @@ def test_every_lifecycle_event_and_the_stored_response_have_the_full_shape(stack
     assert len({snapshot["created_at"] for snapshot in snapshots}) == 1
 
 
+def assert_held_back_by_nobody(stream: RawStream) -> None:
+    """What keeps proxies from compressing (and so from collecting) a stream, and nginx from buffering it."""
+    assert stream.headers["cache-control"] == "no-cache, no-transform"
+    assert stream.headers["x-accel-buffering"] == "no"
+
+
+def test_every_door_that_streams_asks_proxies_to_hold_back_nothing(stack: Stack, topic: str) -> None:
+    body = {"model": "m", "input": topic, "stream": True, "background": True}
+    with RawStream.post(stack.url(), "/responses", body) as stream:
+        response_id = next(stream.events())["response"]["id"]
+        assert_held_back_by_nobody(stream)
+    for path in ("?stream=true", "/events"):
+        with RawStream.get(stack.url(), f"/responses/{response_id}{path}") as stream:
+            assert_held_back_by_nobody(stream)
+    chat = {"model": "m", "messages": [{"role": "user", "content": topic}], "stream": True}
+    with RawStream.post(stack.url(), "/chat/completions", chat) as stream:
+        assert_held_back_by_nobody(stream)
+
+
 def test_stream_headers_framing_and_the_last_frame(stack: Stack, topic: str) -> None:
     with RawStream.post(stack.url(), "/responses", {"model": "m", "input": topic, "stream": True}) as stream:
         frames = list(stream.raw_events())
     assert stream.status == 200
     assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert stream.headers["cache-control"] == "no-cache"
-    assert stream.headers["x-accel-buffering"] == "no"
+    assert_held_back_by_nobody(stream)
     assert stream.headers["x-request-id"].startswith("req_")
     assert frames[-1] == DONE
     assert frames.count(DONE) == 1

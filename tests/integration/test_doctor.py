@@ -85,7 +85,13 @@ def test_a_part_that_raises_leaves_the_others_standing(
     monkeypatch.setenv("TURNSTONE_DATABASE_URL", "postgresql://user:s3cret@127.0.0.1:1/nothing")
     monkeypatch.setenv("TURNSTONE_UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
     result, findings = doctor()
-    assert [name for name in findings if findings[name].startswith("ok")] == ["settings", "disk", "redis", "broker"]
+    assert [name for name in findings if findings[name].startswith("ok")] == [
+        "settings",
+        "disk",
+        "files",
+        "redis",
+        "broker",
+    ]
     assert "TURNSTONE_DATABASE_URL" in findings["database"]
     assert "s3cret" not in result.output
 

@@ -26,6 +26,8 @@ FIELDS = {
     "error",
     "host",
     "items_before",
+    "limit",
+    "needed",
     "outage",
     "part",
     "problem",

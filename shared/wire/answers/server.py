@@ -86,3 +86,10 @@ class ServerStatus(Answer):
     api_processes: list[ProcessStatus]
     recoveries: dict[str, int]
     problems: list[str]
+
+
+class ProbeEvent(Answer):
+    """One of a few events that are sent with a pause before each but the first."""
+
+    type: Literal["turnstone.stream_probe"]
+    sequence_number: int
