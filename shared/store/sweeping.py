@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from shared.core.turn import Turn
 from shared.core.turn_status import Status
-from shared.store import abandoned, idempotency, responses, shares
+from shared.store import abandoned, idempotency, shares
 from shared.store.attempt_statements import may_restart
 from shared.store.database_clock import database_now
 from shared.store.rows import TURN_COLUMNS, to_turn
@@ -145,18 +145,6 @@ def release(connection: Connection, *, owner_share: int) -> list[Turn]:
     """
     connection.execute(update(RESPONSE).where(RESPONSE.c.id.in_(_free(_orphaned()))).values(waits_for=None))
     return shares.dispatch_all(connection, owner_share)
-
-
-def purge(connection: Connection, *, older_than_seconds: float, limit: int) -> int:
-    """Erase old ended responses that nothing goes on from; how many. Chains go from their ends, in rounds."""
-    child = RESPONSE.alias("child")
-    leaf = not_(select(child.c.id).where(child.c.previous_response_id == RESPONSE.c.id).exists())
-    chosen = _free(and_(_older_than(older_than_seconds), leaf)).order_by(RESPONSE.c.ended_at).limit(limit)
-    held = connection.execute(chosen).scalars().all()
-    # Asked again, now that nobody can go on from them: somebody may have, just before they were locked.
-    response_ids = connection.execute(select(RESPONSE.c.id).where(RESPONSE.c.id.in_(held), leaf)).scalars().all()
-    responses.erase(connection, response_ids)
-    return len(response_ids)
 
 
 def _mark_sent(connection: Connection, free: Select[tuple[str]]) -> list[Turn]:

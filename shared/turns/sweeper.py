@@ -20,12 +20,13 @@ from shared.metrics import SWEEPER_CHORES, RedisUse
 from shared.queue import Dispatcher
 from shared.redis_outages import outages
 from shared.settings import Settings
-from shared.store import abandoned, idempotency, processes, responses, sweeping
+from shared.store import abandoned, processes, sweeping
 from shared.store.database_clock import read_clock
 from shared.store.engine import Connection, Database, is_outage
 from shared.store.sweeping import Chore, Limits
 from shared.turns.database_contact import DatabaseContact
 from shared.turns.ending import Rest, TurnEnder
+from shared.turns.purger import Purger
 from shared.turns.recovery import Recovery, tell
 
 _LOST = {"code": "server_error", "message": "The worker running this turn was lost."}
@@ -34,8 +35,6 @@ _AT_ONCE = 100
 # Each end may wait for a Redis that is away: so many wait together.
 _ENDER_THREADS = 8
 _DAY_SECONDS = 86_400
-# For so long a live connection holds what was not to be stored: after a step of the clock it may hold it anew.
-_HELD_SECONDS = 60
 # What was deleted is out of SQLite's write-ahead log within a minute, though somebody may be in the way one time.
 _TIDY_SECONDS = 20
 
@@ -57,10 +56,16 @@ class Sweeper:
         self._owner_share = settings.owner_share
         self._sweep_seconds = settings.sweep_seconds
         self._limits = _limits(settings)
+        self._begun: list[tuple[Recovery, Turn, Rest]] = []
+        """Ends that are decided; to be written once all else is done, since they may wait for Redis."""
+        longest_gap = max(settings.lease_seconds / 2, settings.sweep_seconds) + settings.sweep_seconds
+        self._contact = DatabaseContact(settings.lease_seconds, longest_gap)
+        self._purger = Purger(database, self._limits.kept, self._contact)
+        self._tidy_at = -math.inf
         self._chores: dict[Chore, Callable[[], object]] = {
-            Chore.ERASE: lambda: self._if_undisturbed(responses.erase_due, _HELD_SECONDS),
-            Chore.FORGET_KEYS: lambda: self._change(idempotency.forget_old),
-            Chore.PURGE: self._purge,
+            Chore.ERASE: self._purger.wake,
+            Chore.FORGET_KEYS: self._purger.wake,
+            Chore.PURGE: self._purger.wake,
             Chore.RELEASE: self._release,
             Chore.SEND_AGAIN: self._send_again,
             Chore.END_ABANDONED: self._end_abandoned,
@@ -70,11 +75,6 @@ class Sweeper:
             Chore.RESUME_ENDS: self._resume_ends,
             Chore.SHORTEN_LEASES: self._shorten_leases,
         }
-        self._begun: list[tuple[Recovery, Turn, Rest]] = []
-        """Ends that are decided; to be written once all else is done, since they may wait for Redis."""
-        longest_gap = max(settings.lease_seconds / 2, settings.sweep_seconds) + settings.sweep_seconds
-        self._contact = DatabaseContact(settings.lease_seconds, longest_gap)
-        self._tidy_at = -math.inf
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
         self._thread.start()
@@ -82,6 +82,7 @@ class Sweeper:
     def close(self) -> None:
         """Stop after the sweep under way."""
         self._stop.set()
+        self._purger.close()
         self._thread.join()
 
     def sweep(self) -> None:
@@ -153,11 +154,6 @@ class Sweeper:
             turns,
             lambda turn: partial(self._ender.resume, turn, _LOST if turn.ending == "failed" else None),
         )
-
-    def _purge(self) -> None:
-        assert self._limits.kept, "nothing is over age without an age"
-        older_than = self._limits.kept + self._contact.ahead_seconds
-        self._change(sweeping.purge, older_than_seconds=older_than, limit=_AT_ONCE)
 
     def _shorten_leases(self) -> None:
         shorten = partial(sweeping.shorten_leases, lease_seconds=self._lease_seconds)

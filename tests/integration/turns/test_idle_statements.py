@@ -1,16 +1,12 @@
 """What an idle server asks its database costs the same however much is stored (Q1)."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-from sqlalchemy import event
 
 from shared import clock
 from shared.store import attempts, processes, queue_state, responses, webhook_outbox
 from shared.store.engine import Database
 from tests.integration.turns.sweepers import NewSweeper
-from tests.statements import plans_of, statements_of
+from tests.statements import plans_of, statements_of, steps_of
 from tests.stored_past import fill
 from tests.stored_turns import claimed, create
 
@@ -29,26 +25,6 @@ def full(request: pytest.FixtureRequest, database: Database) -> Database:
     return database
 
 
-@pytest.fixture
-def steps(full: Database) -> Iterator[list[int]]:
-    """How many hundreds of steps each statement took; on SQLite alone."""
-    taken: list[int] = []
-
-    def begin(_connection: object, cursor: Any, *_: object) -> None:
-        taken.append(0)
-        cursor.connection.set_progress_handler(count, 100)
-
-    def count() -> int:
-        taken[-1] += 1
-        return 0
-
-    if full.engine.dialect.name == "sqlite":
-        event.listen(full.engine, "before_cursor_execute", begin)
-    yield taken
-    if full.engine.dialect.name == "sqlite":
-        event.remove(full.engine, "before_cursor_execute", begin)
-
-
 def ask_everything(database: Database, new_sweeper: NewSweeper) -> None:
     """What processes ask again and again though nothing happens."""
     new_sweeper(retention_days=1).sweep()
@@ -64,8 +40,8 @@ def ask_everything(database: Database, new_sweeper: NewSweeper) -> None:
         attempts.renew(connection, [(active, 1)], lease_seconds=30)
 
 
-def test_no_statement_reads_what_has_ended(full: Database, new_sweeper: NewSweeper, steps: list[int]) -> None:
-    with statements_of(full) as asked:
+def test_no_statement_reads_what_has_ended(full: Database, new_sweeper: NewSweeper) -> None:
+    with statements_of(full) as asked, steps_of(full) as steps:
         ask_everything(full, new_sweeper)
     counted = zip(steps, asked, strict=False)
     assert not [(count * 100, said) for count, (said, _) in counted if count * 100 >= MOST_STEPS]
