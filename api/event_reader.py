@@ -1,26 +1,32 @@
 """A turn's events for one reader: from the live log, then live, and in the end from SQL, each number once."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
+from api.delivered import Delivered
 from api.row_watch import RowWatch
+from shared import clock
 from shared.core import sse_frame
+from shared.core.emission import Emission
+from shared.core.replay import continued
 from shared.core.response_render import lifecycle_events
-from shared.core.turn import Turn
+from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
-from shared.metrics import EVENTS_DELIVERED, REDIS_ERRORS, RedisUse
+from shared.metrics import EVENTS_DELIVERED, RedisUse
+from shared.redis_outages import outages
 from shared.store.journals import Recording
 from shared.stream.connections import OUTAGE
 from shared.stream.event_feed import EventFeed, Subscription
 from shared.stream.event_log import EventLog
 from shared.stream.keys import Live
-from shared.wire.response import LOST_NUMBER, TERMINAL_EVENTS
+from shared.wire.response import LOST_NUMBER, TERMINAL_EVENTS, Event
 
 # What one reader has in hand at a time. The log is read by numbers of frames: by as many as the last ones were small.
 _MOST_BYTES = 256 * 1024
 _FIRST_FRAMES, _MOST_FRAMES = 32, 1000
 # Of one stream: a count for each batch would cost a twentieth of what delivering it does.
 _COUNTED_AT_ONCE = 100
+_GONE = {"code": "server_error", "message": "The response was deleted before its stream came to the end."}
 _TERMINAL_HEADS = tuple(f"event: {kind}\n".encode() for kind in TERMINAL_EVENTS)
 
 
@@ -41,6 +47,7 @@ class EventReader:
         self._sources = sources
         self._turn = turn
         self._seen = after
+        self._delivered = Delivered(whole=after < 0)
         self._uncounted = 0
         self._work = turn.work
         self._idle_seconds = idle_seconds
@@ -88,9 +95,10 @@ class EventReader:
         while not self._finished:
             try:
                 frames = await self._sources.event_log.read(self._turn.id, self._work, self._seen, self._at_once)
-            except OUTAGE:
-                REDIS_ERRORS.labels(RedisUse.READ).inc()
+            except OUTAGE as error:
+                outages.failed(RedisUse.READ, error)
                 return
+            outages.worked(RedisUse.READ)
             if not frames:
                 return
             self._at_once = max(1, min(_MOST_FRAMES, _MOST_BYTES * len(frames) // sum(map(len, frames))))
@@ -150,7 +158,16 @@ class EventReader:
         self._finished = True
         recording = await self._sources.recording(self._turn)
         if recording is None:
-            return
+            if live and self._delivered.begun:
+                yield self._gone()
+        elif self._delivered.output and (recording.lost or not recording.exact):
+            yield self._continued(recording)
+        else:
+            for batch in self._played(recording, live=live):
+                yield batch
+
+    def _played(self, recording: Recording, *, live: bool) -> Iterator[Live]:
+        """The recording's frames with numbers above the last one seen."""
         frames = iter(recording)
         held, number = next(frames), 0
         rest, size = list[bytes](), 0
@@ -172,12 +189,29 @@ class EventReader:
             event["sequence_number"] = self._seen + 1
             yield self._next([sse_frame.encode(event)])
 
+    def _continued(self, recording: Recording) -> Live:
+        """What was told and the recording have no numbers in common: from here on, by the Response alone."""
+        *_, last = recording
+        number = LOST_NUMBER if recording.lost else None
+        return self._closing(continued(self._delivered.fold(), sse_frame.decode(last)["response"], number))
+
+    def _gone(self) -> Live:
+        """The turn was deleted before its reader came to the end: what was begun is closed all the same."""
+        emission = Emission(self._delivered.fold())
+        emission.end(Outcome(status=Status.FAILED, at=clock.now(), error=_GONE))
+        return self._closing(emission.take())
+
+    def _closing(self, events: list[Event]) -> Live:
+        frames = [sse_frame.encode(event) for event in events]
+        return self._handed(Live(self._work, self._seen + 1, len(frames), b"".join(frames)))
+
     def _next(self, frames: list[bytes]) -> Live:
         """Frames as the batch that follows what was seen."""
         return self._handed(Live(self._work, self._seen + 1, len(frames), b"".join(frames)))
 
     def _handed(self, batch: Live) -> Live:
         self._seen = batch.last
+        self._delivered.add(batch.frames)
         self._uncounted += batch.count
         if self._uncounted >= _COUNTED_AT_ONCE:
             self._count()

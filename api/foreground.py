@@ -3,10 +3,11 @@
 import asyncio
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from api.caller import while_connected
+from api.outage import outlast
 from api.runtime import ApiRuntime
 from shared import clock
 from shared.core import sse_frame
@@ -30,9 +31,9 @@ async def answer(
     try:
         body = await while_connected(request, _end_of(runtime, turn, subscription, waits))
         return Response(body, media_type="application/json")
-    except ClientDisconnect:
+    except Exception:  # the client has left, or is told that it failed: either way nobody waits any more
         if not keyed:
-            await cancel(runtime, turn)
+            cancel(runtime, turn)
         raise
     finally:
         runtime.attached[turn.id] -= keyed
@@ -40,20 +41,31 @@ async def answer(
         await runtime.feed.unsubscribe(subscription)
 
 
-async def cancel(runtime: ApiRuntime, turn: Turn) -> None:
-    """End the turn of a client that has left; its upstream call stops."""
-    row = await runtime.read(responses.get_turn, turn.owner, turn.id)
-    if row and not row.terminal:
-        await runtime.end(runtime.ender.end, row, "cancelled")
+def cancel(runtime: ApiRuntime, turn: Turn) -> None:
+    """Have the turn of a client that has left ended; its upstream call stops. Returns at once and never fails."""
+
+    async def end() -> None:
+        row = await runtime.read_now(responses.get_turn, turn.owner, turn.id)
+        if row and not row.terminal:
+            await runtime.begin_end(runtime.ender.begin, row, "cancelled")
+
+    runtime.spawn(outlast(end, "disconnect_waits_for_database", turn.id))
 
 
-async def give_up_unclaimed(runtime: ApiRuntime, turn: Turn, *, waits: bool) -> bool:
-    """Fail the turn if no worker has claimed it within its time; whether it was failed."""
+async def give_up_unclaimed(runtime: ApiRuntime, turn: Turn, *, waits: bool) -> None:
+    """Fail the turn if no worker has claimed it within its time."""
+
+    async def end() -> None:
+        await runtime.begin_end(runtime.ender.begin_queued, turn, "failed", _NO_WORKER)
+
+    async def ahead() -> int:
+        return await runtime.read(responses.turns_ahead, turn.id)
+
     while waits:
         await asyncio.sleep(runtime.settings.foreground_queue_seconds)
-        waits = bool(await runtime.read(responses.turns_ahead, turn.id))
+        waits = bool(await outlast(ahead, "giving_up_waits_for_database", turn.id))
     await asyncio.sleep(runtime.settings.foreground_queue_seconds)
-    return await runtime.end(runtime.ender.end_queued, turn, "failed", _NO_WORKER)
+    await outlast(end, "giving_up_waits_for_database", turn.id)
 
 
 async def _end_of(runtime: ApiRuntime, turn: Turn, subscription: Subscription, waits: bool) -> str | bytes:
@@ -67,7 +79,7 @@ async def _end_of(runtime: ApiRuntime, turn: Turn, subscription: Subscription, w
             continue
         if not happened and unclaimed:
             unclaimed = False
-            if await runtime.end(runtime.ender.end_queued, turn, "failed", _NO_WORKER):
+            if await runtime.begin_end(runtime.ender.begin_queued, turn, "failed", _NO_WORKER):
                 raise Unavailable(_NO_WORKER["message"], retry_after_seconds=5)
             continue
         if told := subscription.take():

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from api.dependencies import Asking, Runtime, Watching
 from api.json_response import Json
+from api.problems import problems
 from api.runtime import ApiRuntime
 from shared import exposition
 from shared.errors import NotFound
 from shared.store import schema
-from shared.stream.connections import OUTAGE
 
 router = APIRouter()
 
@@ -27,9 +27,10 @@ async def healthz() -> Response:
 @router.get("/readyz")
 async def readyz(runtime: Runtime) -> Response:
     """Ready when the database answers. Redis may be away: turns are accepted all the same, and run when it is back."""
-    database, redis = await asyncio.gather(_database(runtime), _redis(runtime))
+    database, found = await asyncio.gather(_database(runtime), problems(runtime))
     status = "stopping" if runtime.stopping.is_set() else "ok" if database else "unavailable"
-    return Json({"status": status, "database": database, "redis": redis}, 200 if status == "ok" else 503)
+    body = {"status": status, "database": database, "redis": not found, "problems": found}
+    return Json(body, 200 if status == "ok" else 503)
 
 
 @router.get("/metrics", dependencies=[Watching])
@@ -60,14 +61,5 @@ async def _database(runtime: ApiRuntime) -> bool:
         async with asyncio.timeout(_CHECK_SECONDS):
             await runtime.read(schema.ping)
     except Exception:  # noqa: BLE001 - whatever it is, the database did not answer
-        return False
-    return True
-
-
-async def _redis(runtime: ApiRuntime) -> bool:
-    try:
-        async with asyncio.timeout(_CHECK_SECONDS):
-            await runtime.redis.ping()
-    except OUTAGE:
         return False
     return True

@@ -22,10 +22,12 @@ from api import (
     pass_through,
     responses,
     status,
+    stream_probe,
     webhook_endpoints,
     websocket,
     websocket_protocol,
 )
+from api.connections import CONNECTIONS, Connections
 from api.request_context import RequestContext
 from api.runtime import ApiRuntime
 from shared import production, tracing
@@ -61,7 +63,10 @@ def create_app(settings: Settings) -> FastAPI:
         runtime = app.state.runtime = ApiRuntime(settings)
         await runtime.start()
         # Twice as much, so that one a little too large is answered and not cut off.
-        yield {websocket_protocol.MOST_BYTES: 2 * settings.max_body_bytes}
+        yield {
+            websocket_protocol.MOST_BYTES: 2 * settings.max_body_bytes,
+            CONNECTIONS: Connections(runtime.room.connections),
+        }
         await runtime.close()
         await asyncio.to_thread(tracing.stop)
 
@@ -83,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pass_through.router)
     app.include_router(health.router)
     app.include_router(status.router)
+    app.include_router(stream_probe.router)
     openapi.install(app)
     return app
 

@@ -9,10 +9,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
-from api.operations import OPERATIONS, Operation, Shape
+from api.operations import OPERATIONS, Operation
 from shared.wire.answers import ErrorEnvelope
 from shared.wire.items import CONTENT_PARTS, CONVERSATION_ITEMS, TURN_ITEMS
-from shared.wire.response import Event
 
 _JSON, _EVENTS, _TEXT = "application/json", "text/event-stream", "text/plain"
 _COMPONENT = "#/components/schemas/"
@@ -90,12 +89,12 @@ def _content(told: Operation) -> Document:
 def _schemas() -> Document:
     """Every shape that the document refers to, by name."""
     tables = [table.values() for table in (TURN_ITEMS, CONVERSATION_ITEMS, CONTENT_PARTS)]
-    shapes: set[Shape] = {ErrorEnvelope}.union(*tables)
+    shapes: set[type[Any]] = {ErrorEnvelope}.union(*tables)
     for told in OPERATIONS.values():
-        shapes |= {shape for shape in (told.answer, told.body, *told.without_envelope.values()) if shape}
+        shapes |= {shape for shape in (told.answer, told.body, told.streams, *told.without_envelope.values()) if shape}
     adapters: list[TypeAdapter[Any]] = [TypeAdapter(shape) for shape in shapes]
     _, found = TypeAdapter.json_schemas(
-        [(number, "validation", adapter) for number, adapter in enumerate([*adapters, TypeAdapter(Event)])],
+        [(number, "validation", adapter) for number, adapter in enumerate(adapters)],
         ref_template=_COMPONENT + "{model}",
     )
     schemas: Document = found["$defs"]

@@ -111,5 +111,6 @@ OPERATIONS = {
     "GET /healthz": Operation(answers.Health, key_required=False),
     "GET /readyz": Operation(answers.Readiness, key_required=False, without_envelope={503: answers.Readiness}),
     "GET /metrics": Operation(None, errors=(403,)),
+    "GET /v1/turnstone/stream-probe": Operation(None, streams=answers.ProbeEvent),
     "GET /v1/turnstone/status": Operation(answers.ServerStatus, errors=(403,)),
 }

@@ -97,15 +97,14 @@ async def get(
 @router.post("/{response_id}/cancel")
 async def cancel(response_id: str, runtime: Runtime, owner: Owner) -> Response:
     """Stop a background response; once answered, it is cancelled for ever. Cancelling twice is no error."""
-    stored = await find(runtime, owner, response_id)
+    stored = await _find_now(runtime, owner, response_id)
     _refuse_cancel(stored.turn)
     if stored.turn.status is not Status.CANCELLED and stored.turn.ending is None:
-        ending = asyncio.ensure_future(runtime.end(runtime.ender.end, stored.turn, "cancelled"))
-        # The takeover is what counts; writing the end may take longer than the client should wait.
-        done, _ = await asyncio.wait({ending}, timeout=runtime.settings.cancel_wait_seconds)
-        for ended in done:
-            ended.result()
-        stored = await find(runtime, owner, response_id)
+        ending = await runtime.begin_end(runtime.ender.begin, stored.turn, "cancelled")
+        if ending:
+            # What counts is decided; writing the end may take longer than the client should wait.
+            await asyncio.wait({ending}, timeout=runtime.settings.cancel_wait_seconds)
+        stored = await _find_now(runtime, owner, response_id)
         _refuse_cancel(stored.turn)
     return await _answer(runtime, stored)
 
@@ -130,7 +129,14 @@ async def input_items(response_id: str, runtime: Runtime, owner: Owner, page_req
 
 async def find(runtime: ApiRuntime, owner: str, response_id: str) -> Stored:
     """A response of this owner; raises NotFound for any other id."""
-    stored = await runtime.read(responses.get, owner, response_id)
+    return _found(await runtime.read(responses.get, owner, response_id), response_id)
+
+
+async def _find_now(runtime: ApiRuntime, owner: str, response_id: str) -> Stored:
+    return _found(await runtime.read_now(responses.get, owner, response_id), response_id)
+
+
+def _found(stored: Stored | None, response_id: str) -> Stored:
     if stored is None:
         raise response_not_found(response_id)
     return stored
@@ -162,7 +168,8 @@ async def _let_go(runtime: ApiRuntime, subscription: Subscription | None, slot: 
 
 
 def _refuse_cancel(turn: Turn) -> None:
-    refusal = _CANCELLING.get(turn.status) if turn.background else "Cannot cancel a synchronous response."
+    decided = Status(turn.ending or turn.status)
+    refusal = _CANCELLING.get(decided) if turn.background else "Cannot cancel a synchronous response."
     if refusal:
         raise InvalidRequest(refusal, "response_id", "invalid_request_error")
 

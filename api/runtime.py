@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Concatenate, ParamSpec, TypeVar
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
 import structlog
@@ -19,7 +20,7 @@ from api.key_ring import KeyRing
 from api.queue_figures import QueueWatch
 from api.row_watch import RowWatch
 from api.stream_limits import StreamLimits
-from shared import ids
+from shared import descriptors, ids
 from shared.core import sse_frame
 from shared.core.api_key import Caller
 from shared.core.replay import replay
@@ -41,14 +42,19 @@ from shared.stream.freeze import LogFreezer
 from shared.stream.keys import Keys
 from shared.stream.request_rate import RequestRate
 from shared.turns import recovery
-from shared.turns.ending import TurnEnder
+from shared.turns.ending import Rest, TurnEnder
 from shared.turns.sweeper import Sweeper
 from shared.upstream.registry import Upstreams
 from shared.upstream.route import Route
 from shared.version import VERSION
 
-# Ends from outside may wait for a Redis that is away; they have threads of their own, so that reads never do.
+# Connections that ordinary requests leave to what must happen now: to decide ends, and to say that the process lives.
+_URGENT_CONNECTIONS = 4
+# What is left of an end once it is decided may wait for a Redis that is away; nothing waits behind it.
 _ENDER_THREADS = 8
+
+# What clients that left just now still need of a process that stops; while the database is away, others do it.
+_LEAVING_SECONDS = 2.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,15 +85,20 @@ class ApiRuntime:
         self.queue_watch = QueueWatch(self.read)
         self.request_rate = RequestRate(self.redis, keys, settings.requests_per_minute_per_owner)
         self.admission = Admission(settings.queued_turns, settings.queued_turns_per_owner, settings.owner_share)
-        self.streams = StreamLimits(settings.streams_per_process, settings.streams_per_owner)
+        self.room = descriptors.room(settings, descriptors.prepare(descriptors.needs(settings).api, "api"))
+        self.streams = StreamLimits(self.room.streams, settings.streams_per_owner)
         self.event_tokens = Seal(settings.secret_key, Purpose.EVENT_TOKEN)
         self.sealed_reasoning = SealedReasoning(settings)
         self.summaries = Seal(settings.secret_key, Purpose.SUMMARY)
         self.webhook_secrets = Seal(settings.secret_key, Purpose.WEBHOOK_SECRET)
         self.stopping = drain.stop_event()
-        self._sql = ThreadPoolExecutor(settings.database_pool_size, thread_name_prefix="sql")
+        connections = settings.database_pool_size
+        kept_free = min(_URGENT_CONNECTIONS, connections // 2)
+        self._sql = ThreadPoolExecutor(connections - kept_free, thread_name_prefix="sql")
+        self._urgent = ThreadPoolExecutor(connections, thread_name_prefix="urgent-sql")
         self._enders = ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="ender")
         self._services: list[asyncio.Task[None]] = []
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Begin to listen and to watch."""
@@ -108,11 +119,13 @@ class ApiRuntime:
             service.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await service
+        await self._end_those_left()
         await self.feed.close()
         await self.redis.aclose()
         await self.upstreams.close()
-        await self.end(self._sweeper.close)
+        await asyncio.to_thread(self._sweeper.close)
         self._enders.shutdown()
+        self._urgent.shutdown()
         self._sql.shutdown()
         self.dispatcher.close()
         self.database.close()
@@ -125,32 +138,47 @@ class ApiRuntime:
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a store function that reads, in one hop to a thread."""
+        return await self._hop(self._sql, self._reading(query, *args, **kwargs))
 
-        def hop() -> T:
-            with self.database.read() as connection:
-                return query(connection, *args, **kwargs)
-
-        return await asyncio.get_running_loop().run_in_executor(self._sql, copy_context().run, hop)
+    async def read_now(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same ahead of all ordinary requests, for those that end a turn."""
+        return await self._hop(self._urgent, self._reading(query, *args, **kwargs))
 
     async def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a store function in one transaction, in one hop to a thread."""
+        return await self._hop(self._sql, self._writing(change, *args, **kwargs))
 
-        def hop() -> T:
-            with self.database.write() as connection:
-                return change(connection, *args, **kwargs)
+    async def begin_end(
+        self, begin: Callable[P, Rest | None], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[bool] | None:
+        """Decide an end, by one of the ender's `begin`s, at once; None when there was nothing to decide.
 
-        return await asyncio.get_running_loop().run_in_executor(self._sql, copy_context().run, hop)
+        The rest goes on by itself, whether or not somebody waits for it. Raises as the database does.
+        """
+        rest = await self._hop(self._urgent, partial(begin, *args, **kwargs))
+        if rest is None:
+            return None
+        writing = self._hop(self._enders, rest)
+        writing.add_done_callback(_tell_failure)
+        return writing
 
-    async def end(self, end: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one of the ender's routines in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._enders, copy_context().run, lambda: end(*args, **kwargs)
-        )
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Have `coroutine` run on, though nobody waits for it."""
+        task = asyncio.create_task(coroutine)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        task.add_done_callback(_tell_failure)
 
     def reader(self, turn: Turn, after: int) -> EventReader:
         """A reader of the turn's events with numbers above `after`."""
         sources = Sources(self.feed, self.event_log, self.watch, self._recording)
         return EventReader(sources, turn, after, self.settings.heartbeat_seconds)
+
+    async def _end_those_left(self) -> None:
+        if self._leaving:
+            _, late = await asyncio.wait(self._leaving, timeout=_LEAVING_SECONDS)
+            for task in late:
+                task.cancel()
 
     async def _beat(self) -> None:
         while True:
@@ -162,12 +190,14 @@ class ApiRuntime:
                 log.warning("beat_failed", error=type(error).__name__)
 
     async def _say_alive(self) -> None:
-        await self.write(processes.beat, processes.API, self.name, VERSION, recovery.counts())
+        beat = self._writing(processes.beat, processes.API, self.name, VERSION, recovery.counts())
+        await self._hop(self._urgent, beat)
 
     async def _stay(self) -> None:
         self.attached = +self.attached
         if self.attached:
-            await self.write(responses.stay, list(self.attached), seconds=COMES_BACK_SECONDS)
+            stay = self._writing(responses.stay, list(self.attached), seconds=COMES_BACK_SECONDS)
+            await self._hop(self._urgent, stay)
 
     async def _recording(self, turn: Turn) -> Recording | None:
         return await self.read(_recording, turn)
@@ -177,6 +207,32 @@ class ApiRuntime:
 
     async def _keep(self, response_ids: Sequence[str]) -> None:
         await self.write(responses.hold, response_ids, seconds=HELD_SECONDS)
+
+    def _reading(
+        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Callable[[], T]:
+        def read() -> T:
+            with self.database.read() as connection:
+                return query(connection, *args, **kwargs)
+
+        return read
+
+    def _writing(
+        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Callable[[], T]:
+        def write() -> T:
+            with self.database.write() as connection:
+                return change(connection, *args, **kwargs)
+
+        return write
+
+    def _hop(self, threads: ThreadPoolExecutor, act: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(threads, copy_context().run, act)
+
+
+def _tell_failure(over: asyncio.Future[Any]) -> None:
+    if not over.cancelled() and (error := over.exception()):
+        log.warning("end_failed", error=type(error).__name__)
 
 
 def _recording(connection: Connection, turn: Turn) -> Recording | None:
@@ -188,4 +244,4 @@ def _recording(connection: Connection, turn: Turn) -> Recording | None:
     if body is None:
         return None
     frames = [sse_frame.encode(event) for event in replay(turn, orjson.loads(body))]
-    return Recording(journals.compress(frames), lost=False)
+    return Recording(journals.compress(frames), lost=False, exact=False)

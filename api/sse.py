@@ -1,7 +1,7 @@
 """Event streams over HTTP: framing, headers, heartbeats, and noticing at once that the client has left."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from starlette.responses import Response
@@ -13,7 +13,7 @@ from shared.stream.keys import Live
 
 _HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
+    "cache-control": "no-cache, no-transform",  # a proxy that compresses holds back until it has enough
     "x-accel-buffering": "no",
 }
 _HEARTBEAT = b": keep-alive\n\n"
@@ -42,8 +42,12 @@ def _numbered(batch: Live) -> bytes:
     return b"".join(b"id: %d\n" % (batch.first + offset) + frame for offset, frame in enumerate(frames))
 
 
+def runs_on() -> None:
+    """For turns that do without their client."""
+
+
 class EventStreamResponse(Response):
-    """Sends pieces as they come; when the client leaves first, `on_disconnect` is awaited.
+    """Sends pieces as they come; when the client leaves first, `on_disconnect` is called, before anything else.
 
     Breaks off when `until` is set: the reader resumes elsewhere.
 
@@ -54,7 +58,7 @@ class EventStreamResponse(Response):
         self,
         pieces: AsyncGenerator[bytes, None],
         slot: Slot,
-        on_disconnect: Callable[[], Awaitable[None]] | None = None,
+        on_disconnect: Callable[[], None] = runs_on,
         until: asyncio.Event | None = None,
     ) -> None:
         super().__init__(headers=_HEADERS)
@@ -67,12 +71,10 @@ class EventStreamResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Stream until the end or the disconnect, whichever comes first."""
         try:
-            left = await deliver(self._send_all(send), wait_for_disconnect(receive), self._until)
+            await deliver(self._send_all(send), wait_for_disconnect(receive), self._until, self._on_disconnect)
         finally:
             self._slot.let_go()
             await self._pieces.aclose()
-        if left and self._on_disconnect:
-            await self._on_disconnect()
 
     async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -82,18 +84,24 @@ class EventStreamResponse(Response):
 
 
 async def deliver(
-    sending: Coroutine[Any, Any, None], leaving: Coroutine[Any, Any, object], until: asyncio.Event
-) -> bool:
-    """Run `sending` to its end, or until `leaving` or `until` comes; whether the client has left before the end."""
+    sending: Coroutine[Any, Any, None],
+    leaving: Coroutine[Any, Any, object],
+    until: asyncio.Event,
+    on_disconnect: Callable[[], None],
+) -> None:
+    """Run `sending` to its end, or until `leaving` or `until` comes; calls `on_disconnect` when the client left first.
+
+    Before `sending` is stopped: a reader that is told to stop may have to wait for Redis.
+    """
     sent, left, over = (asyncio.create_task(one) for one in (sending, leaving, until.wait()))
     try:
         await asyncio.wait({sent, left, over}, return_when=asyncio.FIRST_COMPLETED)
         if sent.done():
             await sent
-        return left.done() and not sent.done()
+        elif left.done():
+            on_disconnect()
     except asyncio.CancelledError:
-        # The server is going down: the client resumes elsewhere, and its turn is not cancelled.
-        return False
+        pass  # the server is going down: the client resumes elsewhere, and its turn is not cancelled
     finally:
         await stop(sent, left, over)
 

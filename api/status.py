@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.dependencies import AdminOnly, Runtime
 from api.json_response import Json
+from api.problems import problems
 from shared.errors import Unavailable
 from shared.store import server_state
 from shared.store.processes import Process
@@ -22,13 +23,13 @@ _ANSWER_SECONDS = 5
 
 @router.get("/v1/turnstone/status", dependencies=[AdminOnly])
 async def status(runtime: Runtime) -> Response:
-    """How much work there is and who does it, in the whole deployment. Redis and the workers are not asked."""
+    """How much work there is and who does it, in the deployment, and what it waits for. The workers are not asked."""
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            state = await runtime.read(server_state.load)
+            state, found = await asyncio.gather(runtime.read(server_state.load), problems(runtime))
     except TimeoutError:
         raise Unavailable("The database does not answer.") from None
-    return Json(_body(state))
+    return Json(_body(state) | {"problems": found})
 
 
 def _body(state: ServerState) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from api import foreground, response_stream, turn_creation, websocket_messages
 from api.auth import caller_of
 from api.request_context import request_id
 from api.runtime import ApiRuntime
-from api.sse import Batches, deliver, stop
+from api.sse import Batches, deliver, runs_on, stop
 from api.websocket_lanes import Lanes
 from api.websocket_memory import ConnectionMemory
 from api.websocket_messages import Message
@@ -139,16 +139,15 @@ class Connection:
         """Send the turn's events to the last one, or until there is nobody to read them."""
         runtime = self._runtime
         batches = runtime.reader(turn, -1).batches()
-        until = runtime.stopping
+        until, on_disconnect = runtime.stopping, runs_on
         if not turn.background:
+            on_disconnect = partial(foreground.cancel, runtime, turn)
             batches = response_stream.giving_up(runtime, turn, batches, waits=waits)
             until = asyncio.Event()
         try:
-            left = await deliver(self._send_all(turn, batches, stream_id), self._left.wait(), until)
+            await deliver(self._send_all(turn, batches, stream_id), self._left.wait(), until, on_disconnect)
         finally:
             await batches.aclose()
-        if left and not turn.background:
-            await foreground.cancel(runtime, turn)
 
     async def _send_all(self, turn: Turn, batches: Batches, stream_id: str | None) -> None:
         async for batch in batches:

@@ -42,6 +42,11 @@ FIRST_DELTA = Histogram(
     buckets=_UPSTREAM_SECONDS,
 )
 WORKER_TURNS = Gauge("turnstone_worker_turns", "Turns that worker processes run.", multiprocess_mode="livesum")
+WORKERS_CONSUMING = Gauge(
+    "turnstone_workers_consuming",
+    "Worker processes to which the broker last answered when they asked it for turns.",
+    multiprocess_mode="livesum",
+)
 WORKER_SLOTS = Gauge(
     "turnstone_worker_slots", "Turns that worker processes can run at once.", multiprocess_mode="livesum"
 )
@@ -54,6 +59,11 @@ EVENTS_DELIVERED = Counter(
 )
 OPEN_STREAMS = Gauge(
     "turnstone_open_streams", "Streams, WebSockets and forwarded calls under way.", multiprocess_mode="livesum"
+)
+MISSING_DESCRIPTORS = Gauge(
+    "turnstone_missing_descriptors",
+    "File descriptors that a process lacks for all that is configured; with fewer, it refuses streams earlier.",
+    multiprocess_mode="livemax",
 )
 
 # -- upstreams ----------------------------------------------------------------------------------------------
@@ -78,6 +88,7 @@ FENCED_WRITES = Counter(
 SWEEPER_CHORES = Counter("turnstone_sweeper_chores", "Chores that sweeps found to do.", ["chore"])
 SQL_ERRORS = Counter("turnstone_sql_errors", "Transactions that the database failed.", ["kind"])
 REDIS_ERRORS = Counter("turnstone_redis_errors", "Calls to Redis or the broker that failed.", ["use"])
+REDIS_FAILURES = Counter("turnstone_redis_failures", "The same, by what was wrong.", ["kind"])
 REFUSALS = Counter("turnstone_refusals", "Requests refused because a limit of this server was reached.", ["reason"])
 WEBHOOKS = Counter("turnstone_webhooks", "Webhooks, by what came of each time they were sent.", ["outcome"])
 
@@ -92,8 +103,10 @@ class RedisUse(StrEnum):
     HINT = "hint"
     CANCELS = "cancels"
     REQUEST_RATE = "request_rate"
+    CONSUME = "consume"
     DISPATCH = "dispatch"
     QUEUE_LENGTH = "queue_length"
+    TRIAL = "trial"
 
 
 for _use in RedisUse:

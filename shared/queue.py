@@ -22,7 +22,8 @@ from shared.core import amqp_address, redis_address
 from shared.core.service_tier import Tier, tier_of
 from shared.core.turn import Turn
 from shared.keepalive import KEEPALIVE_OPTIONS
-from shared.metrics import REDIS_ERRORS, RedisUse
+from shared.metrics import RedisUse
+from shared.redis_outages import outages
 from shared.redis_transport import ADDRESS
 from shared.settings import Settings
 
@@ -204,9 +205,10 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - each transport raises its own; none may end this thread
             # One timeout is enough for now: what waits behind it stays with SQL instead of timing out one by one.
             self._closed_until = clock.monotonic() + _BREAKER_SECONDS
-            REDIS_ERRORS.labels(RedisUse.DISPATCH).inc()
-            log.warning("dispatch_failed", response_id=turn.id, error=type(error).__name__)
+            outages.failed(RedisUse.DISPATCH, error)
             self._hang_up()
+        else:
+            outages.worked(RedisUse.DISPATCH)
 
     def _publish(self, turn: Turn) -> None:
         # As send_task does it, on a connection that stays: routing and pools took half of its time.

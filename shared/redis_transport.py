@@ -4,12 +4,14 @@ Kombu keeps a copy of each message until it is acknowledged and deletes it again
 command. Both together took more processor time than all else that Celery does for a turn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from queue import Empty
 from typing import Any
 
 from kombu.transport import redis, virtual
+from redis.exceptions import RedisError
 
 from shared import redis_pool
 from shared.core.redis_address import RedisAddress
@@ -66,8 +68,23 @@ class _Channel(redis.Channel):
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
         yield client or self._commands
 
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            delivered = super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+        except Empty:
+            self.connection.on_answer()
+            raise
+        self.connection.on_answer()
+        return delivered
+
 
 class Transport(redis.Transport):
-    """For every Redis, wherever it is."""
+    """For every Redis, wherever it is.
+
+    An error that Redis answers is a lost connection: whoever retries one retries the other, on a new connection.
+    `on_answer` is called whenever Redis has answered to the wish for messages.
+    """
 
     Channel = _Channel
+    connection_errors = (*redis.Transport.connection_errors, RedisError)
+    on_answer: Callable[[], None] = staticmethod(lambda: None)

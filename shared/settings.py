@@ -114,7 +114,9 @@ class Settings(BaseSettings):
         "more are answered 429 with Retry-After. 0: any number.",
     )
     streams_per_process: Count = Field(
-        5000, description="Streams one API process holds open; more are answered 429 with Retry-After."
+        5000,
+        description="Streams one API process holds open, if it may have as many files open; "
+        "more are answered 429 with Retry-After.",
     )
     streams_per_owner: Count = Field(1000, description="The same for one owner.")
     bootstrap_key_file: Path | None = Field(
@@ -164,7 +166,7 @@ class Settings(BaseSettings):
     tracing_endpoint: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="OTLP/HTTP collector of traces, such as `http://localhost:4318`; needs `turnstone[tracing]`.",
+        description="OTLP/HTTP collector of traces, such as `http://localhost:4318`; needs `requirements/tracing.txt`.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="Shape of log lines.")

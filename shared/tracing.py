@@ -32,7 +32,8 @@ def start(settings: Settings, process: Literal["api", "worker"]) -> None:
         from shared.open_telemetry import OpenTelemetry
     except ImportError:
         raise SettingsError(
-            f"{PREFIX}TRACING_ENDPOINT needs OpenTelemetry: pip install 'turnstone[tracing]'."
+            f"{PREFIX}TRACING_ENDPOINT needs OpenTelemetry, which is not installed: "
+            "pip install --require-hashes -r requirements/tracing.txt"
         ) from None
     _open_telemetry = OpenTelemetry(settings.tracing_endpoint, f"turnstone-{process}")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.stream_rules import StreamRules
 from tests.wire_types import event_faults
 
 DEADLINE_SECONDS = 20.0
@@ -31,6 +32,7 @@ class RawStream:
         self.headers = self._read_headers()
         self.ended = False
         self.frames: list[bytes] = []
+        self._rules: StreamRules | None = None
         self._ahead = b""
 
     @classmethod
@@ -77,7 +79,11 @@ class RawStream:
         """The events, parsed; comments, `retry:` and `[DONE]` left out."""
         for frame in self.raw_events():
             if b"data: " in frame and frame != DONE:
-                yield parse_frame(frame)
+                event = parse_frame(frame)
+                if "sequence_number" in event:
+                    self._rules = self._rules or StreamRules(whole=event["sequence_number"] == 0)
+                    self._rules.take(event)
+                yield event
 
     def next_event(self) -> dict[str, Any]:
         """The next event; raises StopIteration at the end."""

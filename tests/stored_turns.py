@@ -13,9 +13,9 @@ from shared.core.chunks import Chunk
 from shared.core.response_render import lifecycle_events, render, render_ended
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
-from shared.store import attempts, creation, shares
+from shared.store import attempts, creation, purging, shares
 from shared.store.database_clock import database_now
-from shared.store.engine import Database
+from shared.store.engine import Connection, Database
 from shared.store.tables import CONVERSATION, ITEM, JOURNAL, RESPONSE
 from shared.wire.items import Item
 from shared.wire.response import ResponseBody
@@ -159,3 +159,9 @@ def frames_of(turn: Turn, *chunks: Chunk) -> list[bytes]:
 def canary() -> str:
     """A text that occurs nowhere else."""
     return f"canary-{secrets.token_hex(8)}"
+
+
+def purge_once(connection: Connection, *, older_than_seconds: float, limit: int) -> int:
+    """One step of a purge, in one transaction: what is old and free is found and erased; how many."""
+    found = purging.find(connection, purging.START, older_than_seconds=older_than_seconds, limit=1000)
+    return purging.erase(connection, found.ids, older_than_seconds=older_than_seconds, limit=limit).count

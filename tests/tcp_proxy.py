@@ -8,11 +8,14 @@ with TcpProxy(6379) as proxy:
     proxy.reset_after(1000)  # each connection breaks once the server has sent so many more bytes on it
     proxy.slow(0.05)         # each piece from the server waits so long
     proxy.slice(1)           # the server's bytes come one by one
+    proxy.answer(b"-NO")     # the server is asked nothing: each of Redis' commands gets this line
+    proxy.lead_to(6380)      # new connections go there; those of now stay
     proxy.pass_on()          # as if nothing had been; what was held back arrives
 """
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 import threading
@@ -23,6 +26,8 @@ from urllib.parse import urlsplit
 
 _PIECE_BYTES = 65_536
 _DEADLINE_SECONDS = 10.0
+# The beginning of a Redis command.
+_COMMAND = re.compile(rb"\*\d+\r\n\$\d+\r\n[A-Za-z]")
 # An abortive close: the peer gets a reset, not an end.
 _LINGER = struct.pack("ii", 1, 0)
 
@@ -38,6 +43,7 @@ class TcpProxy:
         self._delay_seconds = 0.0
         self._slice_bytes = _PIECE_BYTES
         self._bytes_left: int | None = None
+        self._answer: bytes | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._flowing = asyncio.Event()
@@ -73,8 +79,17 @@ class TcpProxy:
         """Hold back for ever what the connections of now would carry."""
         self._call(self._strand())
 
+    def answer(self, line: bytes) -> None:
+        """Answer each command oneself."""
+        self._answer = line + b"\r\n"
+
+    def lead_to(self, target: Path | int) -> None:
+        """Serve new connections there."""
+        self._target = target
+
     def pass_on(self) -> None:
         """Let everything through, as it is."""
+        self._answer = None
         self._delay_seconds, self._slice_bytes, self._bytes_left = 0.0, _PIECE_BYTES, None
         self._call(self._pass_on())
 
@@ -129,7 +144,7 @@ class TcpProxy:
             await flowing.wait()
             server_reader, server_writer = await self._connect()
             pumps = [
-                asyncio.create_task(self._to_server(reader, server_writer, flowing)),
+                asyncio.create_task(self._to_server(reader, server_writer, flowing, writer)),
                 asyncio.create_task(self._to_client(server_reader, writer, flowing)),
             ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -149,10 +164,17 @@ class TcpProxy:
         return await asyncio.open_connection("127.0.0.1", self._target)
 
     async def _to_server(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flowing: asyncio.Event,
+        client: asyncio.StreamWriter,
     ) -> None:
         while piece := await reader.read(_PIECE_BYTES):
             await flowing.wait()
+            if self._answer is not None:
+                client.write(self._answer * len(_COMMAND.findall(piece)))
+                continue
             writer.write(piece)
             await writer.drain()
 

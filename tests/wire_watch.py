@@ -1,4 +1,5 @@
-"""Reads along: what our routes answer any HTTP or WebSocket client here is held against the SDK's types (`wire_types`).
+"""Reads along: what our routes answer any HTTP or WebSocket client here is held against the SDK's types (`wire_types`),
+and each stream against the rules of streams (`stream_rules`), as far as its client reads it.
 
 Faults are collected, not raised: a client may take an error for a lost connection and go on.
 """
@@ -6,14 +7,36 @@ Faults are collected, not raised: a client may take an error for a lost connecti
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx2
 import pytest
 from websockets.sync.connection import Connection
 
+from tests.stream_rules import StreamRules
 from tests.wire_types import body_faults, event_faults, message_faults
 
 _ROUTES = ("/v1/responses", "/v1/conversations", "/v1/models", "/v1/webhook_")
+
+
+class RulesOfOneStream:
+    """The rules of a stream that may begin anywhere; what is broken is a fault, told once."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self._faults = faults
+        self._rules: StreamRules | None = None
+        self._broken = False
+
+    def take(self, event: dict[str, Any]) -> None:
+        if self._broken or "sequence_number" not in event:
+            return
+        if self._rules is None or event["type"] == "response.created":
+            self._rules = StreamRules(whole=event["sequence_number"] == 0)
+        try:
+            self._rules.take(event)
+        except AssertionError as broken:
+            self._broken = True
+            self._faults.append(f"{event['type']} number {event['sequence_number']}: {broken}")
 
 
 class Reading:
@@ -25,6 +48,7 @@ class Reading:
         self._kind = response.headers.get("content-type", "").partition(";")[0]
         self._faults = faults
         self._unread = b""
+        self._stream = RulesOfOneStream(faults)
 
     def feed(self, piece: bytes) -> None:
         self._unread += piece
@@ -42,7 +66,9 @@ class Reading:
     def _read_frame(self, frame: bytes) -> None:
         for line in frame.split(b"\n"):
             if line.startswith(b"data: ") and line != b"data: [DONE]":
-                self._faults += event_faults(json.loads(line.removeprefix(b"data: ")))
+                event = json.loads(line.removeprefix(b"data: "))
+                self._faults += event_faults(event)
+                self._stream.take(event)
 
 
 class WatchedStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
@@ -99,10 +125,14 @@ def _watch_http(monkeypatch: pytest.MonkeyPatch, faults: list[str]) -> None:
 
 def _watch_websockets(monkeypatch: pytest.MonkeyPatch, faults: list[str]) -> None:
     receive = Connection.recv
+    streams: WeakKeyDictionary[Connection, dict[str | None, RulesOfOneStream]] = WeakKeyDictionary()
 
     def recv(connection: Connection, *arguments: Any, **named: Any) -> Any:
         message = receive(connection, *arguments, **named)
-        faults.extend(message_faults(json.loads(message)))
+        event = json.loads(message)
+        faults.extend(message_faults(event))
+        lanes = streams.setdefault(connection, {})
+        lanes.setdefault(event.get("stream_id"), RulesOfOneStream(faults)).take(event)
         return message
 
     monkeypatch.setattr(Connection, "recv", recv)

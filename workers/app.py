@@ -1,4 +1,4 @@
-"""The Celery application of a worker process: `celery -A workers.app worker`."""
+"""The Celery application of a worker process: `python -m workers worker`, or `celery -A workers.app worker`."""
 
 import traceback
 from functools import cache
@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
-from shared import exposition, production, tracing
+from shared import descriptors, exposition, production, tracing
 from shared.errors import TurnstoneError
 from shared.logging import configure_logging
 from shared.queue import celery_app, pushes
@@ -18,6 +18,7 @@ settings = load_settings()
 app = celery_app(settings)
 app.conf.imports = ["workers.tasks"]
 app.conf.worker_pool = "workers.pool:TaskPool"
+app.conf.worker_consumer = "workers.consumer:PatientConsumer"
 if pushes(settings):
     app.conf.update(worker_consumer="workers.pushed:OneAhead", worker_disable_prefetch=False)
 
@@ -39,6 +40,7 @@ def _start(**_: Any) -> None:
     try:
         production.check(settings)
         tracing.start(settings, "worker")
+        descriptors.prepare(descriptors.needs(settings).worker, "worker")
         _serve_metrics()
         runtime()
     except (SettingsError, TurnstoneError) as error:

@@ -5,7 +5,9 @@ import threading
 import structlog
 
 from shared import clock
+from shared.core.turn import Turn
 from shared.store import attempts
+from shared.turns.ending import Rest
 from shared.turns.recovery import Recovery, tell
 from workers.attempt import Attempt
 from workers.runtime import WorkerRuntime
@@ -33,6 +35,7 @@ def _drain(runtime: WorkerRuntime) -> None:
 
 
 def _part(runtime: WorkerRuntime, attempt: Attempt) -> None:
+    """Decide in SQL what becomes of the turn, and stop. What is left of an end may wait for Redis: that is not here."""
     turn = attempt.turn
     try:
         with runtime.database.write() as connection:
@@ -40,8 +43,16 @@ def _part(runtime: WorkerRuntime, attempt: Attempt) -> None:
         if given_back:
             runtime.dispatcher.dispatch(turn)
             tell(Recovery.GIVEN_BACK, turn.id, turn.attempt)
-        elif runtime.ender.end(turn, "failed", _STOPPED):
-            tell(Recovery.DRAINED_FAILED, turn.id, turn.attempt)
+        elif rest := runtime.ender.begin(turn, "failed", _STOPPED):
+            runtime.enders.submit(_end, turn, rest)
     except Exception as error:  # noqa: BLE001 - the database is away: the lease runs out by itself
         log.warning("drain_failed", response_id=turn.id, error=type(error).__name__)
     runtime.give_up(attempt)
+
+
+def _end(turn: Turn, rest: Rest) -> None:
+    try:
+        if rest():
+            tell(Recovery.DRAINED_FAILED, turn.id, turn.attempt)
+    except Exception as error:  # noqa: BLE001 - the database is away: whoever sweeps ends it
+        log.warning("drain_failed", response_id=turn.id, error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""Flower with everything behind its login: `celery -A workers.flower flower` loads this before it serves."""
+"""Flower with everything behind its login: `python -m workers flower` loads this before it serves."""
 
 import re
 from typing import Any

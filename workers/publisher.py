@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from shared.metrics import EVENTS_PUBLISHED, FENCED_WRITES, REDIS_ERRORS, RedisUse
+from shared.backoff import Backoff
+from shared.metrics import EVENTS_PUBLISHED, FENCED_WRITES, RedisUse
+from shared.redis_outages import outages
 from shared.store.attempts import Write
+from shared.stream.connections import OUTAGE
 from shared.stream.event_log import Append, EventLog
 from shared.stream.scripts import NOT_MINE, REFUSED
 from shared.turns.recovery import Recovery, tell
 
 _MOST_EVENTS = 512
 _MOST_BYTES = 256 * 1024
-_RETRY_SECONDS = 0.25
+_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.25, 1.0
 
 log = structlog.get_logger()
 
@@ -54,6 +57,7 @@ class Publisher:
         self._renew = renew
         self._dirty: dict[TurnLog, None] = {}
         self._wake = asyncio.Event()
+        self._backoff = Backoff(_RETRY_SECONDS, _LONGEST_RETRY_SECONDS)
         self._healing: set[asyncio.Task[None]] = set()
 
     def append(self, turn_log: TurnLog, frames: list[bytes]) -> None:
@@ -89,14 +93,15 @@ class Publisher:
         try:
             results = await self._event_log.append([append for _, append in batch])
         except Exception as error:  # noqa: BLE001 - whatever it was: with the publisher, all streams of the process end
-            REDIS_ERRORS.labels(RedisUse.PUBLISH).inc()
-            log.warning("publish_failed", turns=len(batch), error=type(error).__name__)
+            outages.failed(RedisUse.PUBLISH, error)
             for turn_log, _ in batch:
                 # The claim may be long ago when Redis is back: then SQL is asked before anything is written.
                 turn_log.begun.set()
                 self._mark(turn_log)
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(self._backoff.next_seconds())
             return
+        self._backoff.reset()
+        outages.worked(RedisUse.PUBLISH)
         for (turn_log, _), result in zip(batch, results, strict=True):
             self._settle(turn_log, result)
         EVENTS_PUBLISHED.inc(sum(len(append.frames) for _, append in batch))
@@ -146,12 +151,11 @@ class Publisher:
 
     async def _heal(self, turn_log: TurnLog) -> None:
         """The fence is gone: set it, ask SQL whether the turn is still ours, only then send again. In this order."""
+        backoff = Backoff(_RETRY_SECONDS, _LONGEST_RETRY_SECONDS)
         while not turn_log.dropped:
-            try:
-                held = await self._holds(turn_log)
-            except Exception as error:  # noqa: BLE001 - Redis or SQL is away; until both have answered, nothing is sent
-                log.warning("heal_failed", response_id=turn_log.response_id, error=type(error).__name__)
-                await asyncio.sleep(_RETRY_SECONDS)
+            held = await self._holds(turn_log)
+            if held is None:
+                await asyncio.sleep(backoff.next_seconds())
                 continue
             turn_log.healing = False
             if held:
@@ -161,9 +165,16 @@ class Publisher:
                 turn_log.lose()
             return
 
-    async def _holds(self, turn_log: TurnLog) -> bool:
-        raised = await self._event_log.raise_fence(turn_log.response_id, turn_log.attempt)
-        return raised and await self._renew(turn_log.response_id, turn_log.attempt)
+    async def _holds(self, turn_log: TurnLog) -> bool | None:
+        """None while Redis or SQL is away; until both have answered, nothing is sent."""
+        try:
+            raised = await self._event_log.raise_fence(turn_log.response_id, turn_log.attempt)
+            return raised and await self._renew(turn_log.response_id, turn_log.attempt)
+        except OUTAGE as error:
+            outages.failed(RedisUse.PUBLISH, error)
+        except Exception as error:  # noqa: BLE001 - of whatever kind: the database did not say
+            log.warning("heal_waits_for_database", response_id=turn_log.response_id, error=type(error).__name__)
+        return None
 
     def _mark(self, turn_log: TurnLog) -> None:
         if turn_log.healing or turn_log.dropped:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from celery.worker.consumer import Consumer
+from workers.consumer import PatientConsumer
 
 
-class OneAhead(Consumer):  # type: ignore[misc]  # Celery is partly typed
+class OneAhead(PatientConsumer):
     """Holds one message more than it runs: Celery's own would hold hundreds, which idle workers could run."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -18,6 +18,7 @@ from shared.sealed_reasoning import SealedReasoning
 from shared.sealing import Purpose, Seal
 from shared.settings import Settings
 from shared.store import attempts, schema
+from shared.store.attempts import Fence
 from shared.store.engine import Database, is_outage, reachable
 from shared.stream.connections import connect, connect_async
 from shared.stream.event_log import EventLog
@@ -30,12 +31,15 @@ from shared.upstream.registry import Upstreams
 from workers.attempt import Attempt
 from workers.beat import Beat
 from workers.cancel_listener import listen_for_cancels
+from workers.overtaken_turns import OvertakenTurns
 from workers.publisher import Publisher
 from workers.webhooks import WebhookSender
 
 # SQL in mid-turn (output start, heals) is rare; a few threads keep it off the event loop.
 _SQL_THREADS = 4
 _SQL_RETRY_SECONDS = 0.5
+# Ends of a stopping worker's turns may wait for a Redis that is away: so many wait together.
+_ENDER_THREADS = 8
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -62,9 +66,12 @@ class WorkerRuntime:
         self._beat = Beat(self.database, self.name)
         self._webhooks = WebhookSender(self.database, settings)
         self._running: dict[str, Attempt] = {}
+        self._overtaken = OvertakenTurns(self.database, self._held, self._overtake)
         WORKER_SLOTS.set(settings.worker_concurrency)
         self._spawned: set[Future[None]] = set()
         self._sql = ThreadPoolExecutor(_SQL_THREADS, thread_name_prefix="sql")
+        self.enders = ThreadPoolExecutor(_ENDER_THREADS, thread_name_prefix="ender")
+        """Where what is left of an end is done; `close` waits for it."""
         self.loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="event-loop", daemon=True)
         self._thread.start()
@@ -135,6 +142,8 @@ class WorkerRuntime:
         self._webhooks.close()
         self._beat.close()
         self.leases.close()
+        self._overtaken.close()
+        self.enders.shutdown()
         self.settle()
         self.call(self._stop())
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -161,6 +170,16 @@ class WorkerRuntime:
         attempt = self._running.get(response_id)
         if attempt is not None:
             attempt.lose()
+
+    def _held(self) -> list[Fence]:
+        return [(attempt.turn.id, attempt.turn.attempt) for attempt in self.running()]
+
+    def _overtake(self, fence: Fence) -> None:
+        response_id, number = fence
+        attempt = self._running.get(response_id)
+        if attempt is not None and attempt.turn.attempt == number:
+            log.info("turn_overtaken", response_id=response_id, attempt=number)
+            self.give_up(attempt)
 
     def _lose(self, attempt: Attempt) -> None:
         log.warning("lease_lost", response_id=attempt.turn.id, attempt=attempt.turn.attempt)

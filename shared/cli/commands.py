@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from shared.settings import PREFIX, Settings
 
@@ -11,10 +12,15 @@ API_GRACE_SECONDS = 5
 
 FLOWER_PORT = 5555
 
+# -P: a package `api`, or a module `redis`, in the working directory is somebody else's and is never run.
+_PYTHON = (sys.executable, "-P", "-m")
+_HOME = Path(__file__).resolve().parents[2]
+
 
 def api_command(*where: str) -> list[str]:
     """One API process; `where` is `--host H --port P`, or `--fd N` for a listening socket it inherits."""
-    command = [sys.executable, "-m", "uvicorn", "api.main:application", "--factory", *where]
+    # uvicorn would look for the application in the working directory first.
+    command = [*_PYTHON, "uvicorn", "api.main:application", "--factory", "--app-dir", str(_HOME), *where]
     command += [
         "--loop",
         "uvloop",
@@ -34,7 +40,7 @@ def api_command(*where: str) -> list[str]:
 
 def worker_command(name: str, *, events: bool = False) -> list[str]:
     """One Celery worker; pool, concurrency and queues come from the app's own configuration."""
-    command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.app", "worker", "--hostname", f"{name}@%h"]
+    command = [*_PYTHON, "workers", "--quiet", "worker", "--hostname", f"{name}@%h"]
     # Mingle and gossip tell workers of one another, which costs a second at start; ours share nothing but SQL.
     command += ["--without-mingle", "--without-gossip"]
     return [*command, "--task-events"] if events else command
@@ -42,7 +48,7 @@ def worker_command(name: str, *, events: bool = False) -> list[str]:
 
 def flower_command(host: str = "127.0.0.1", port: int = FLOWER_PORT) -> list[str]:
     """Flower, looking only; its login comes in `FLOWER_BASIC_AUTH`."""
-    command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.flower", "flower"]
+    command = [*_PYTHON, "workers", "--quiet", "flower"]
     # It warns of each worker that does not answer within a second, as at every start.
     command += [f"--address={host}", f"--port={port}", "--read_only", "--max_tasks=10000", "--logging=error"]
     return [*command, "--tasks_columns=uuid,state,exception,worker,received,runtime"]
@@ -50,12 +56,12 @@ def flower_command(host: str = "127.0.0.1", port: int = FLOWER_PORT) -> list[str
 
 def demo_upstream_command(port: int) -> list[str]:
     """The demonstration model server."""
-    return [sys.executable, "-m", "shared.upstream.demo", "--host", "127.0.0.1", "--port", str(port)]
+    return [*_PYTHON, "shared.upstream.demo", "--host", "127.0.0.1", "--port", str(port)]
 
 
 def turnstone_command(*arguments: str) -> list[str]:
     """The `turnstone` command itself, in a process of its own."""
-    return [sys.executable, "-m", "shared.cli", *arguments]
+    return [*_PYTHON, "shared.cli", *arguments]
 
 
 def environment(settings: Settings, **extra: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.cli import stream_check
 from shared.cli.doctor_checks import CHECKS, Trouble
 from shared.cli.embedded_valkey import with_embedded_valkey
 from shared.settings import Settings, SettingsError
@@ -29,11 +30,14 @@ class Finding:
         return line if self.advice is None else f"{line}\n     {'':<{_NAME_WIDTH}} → {self.advice}"
 
 
-def run(settings: Settings) -> bool:
-    """Print what was found; true when nothing is bad."""
+def run(settings: Settings, url: str | None = None) -> bool:
+    """Print what was found; true when nothing is bad. `url`: where streams are read from as clients do."""
     settings = with_embedded_valkey(settings)
     findings = []
-    for name, check, advice in CHECKS:
+    checks = [*CHECKS]
+    if url is not None:
+        checks.append(("streams", lambda _: stream_check.check(url), stream_check.ADVICE))
+    for name, check, advice in checks:
         findings.append(_examine(name, check, advice, settings))
         print(findings[-1], flush=True)
     return not any(finding.state == "BAD" for finding in findings)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from shared import production
+from shared import descriptors, production
 from shared.cli.errors import CommandError
 from shared.errors import UpstreamError, UpstreamFault
 from shared.settings import PREFIX, Settings
 from shared.version import VERSION
 
 if TYPE_CHECKING:
+    from shared.redis_failures import RedisFailure
     from shared.store.engine import Database
 
 _LONG_QUEUED_SECONDS = 60
@@ -117,10 +118,22 @@ def _disk(settings: Settings) -> str:
     return found
 
 
+def _descriptors(settings: Settings) -> str:
+    needed, most = descriptors.needs(settings), descriptors.obtainable()
+    if needed.most > most:
+        streams = descriptors.room(settings, most).streams
+        what = f"{most} at most, {needed.most} are needed; an API process begun here holds {streams} streams"
+        raise Trouble(what, descriptors.ADVICE, bad=False)
+    return f"{needed.most} are needed, as many can be had here"
+
+
 def _redis(settings: Settings) -> str:
-    from shared.stream import connections
+    from shared.stream import connections, trial
+    from shared.stream.keys import Keys
 
     with connections.connect(settings.redis) as client:
+        if failure := trial.failure(client, Keys(settings.key_prefix)):
+            raise _trouble(failure, "REDIS_URL")
         memory = client.info("memory")
     policy, used, most = memory["maxmemory_policy"], memory["used_memory"], memory["maxmemory"]
     if policy != "noeviction":
@@ -133,10 +146,23 @@ def _redis(settings: Settings) -> str:
 
 def _broker(settings: Settings) -> str:
     from shared import queue
+    from shared.redis_failures import RedisFailure, failure_of
 
     with queue.celery_app(settings).connection_for_write() as connection:
-        connection.ensure_connection(max_retries=1, timeout=3)
+        try:
+            connection.ensure_connection(max_retries=1, timeout=3)
+        except Exception as error:
+            if (failure := failure_of(error)) is RedisFailure.OTHER:
+                raise
+            raise _trouble(failure, "BROKER_URL" if settings.broker_url else "REDIS_URL") from None
         return f"{connection.transport_cls} takes connections"
+
+
+def _trouble(failure: "RedisFailure", setting: str) -> Trouble:
+    from shared.redis_failures import MEANINGS
+
+    meaning = MEANINGS[failure]
+    return Trouble(meaning.problem, f"{meaning.advice} ({PREFIX}{setting})")
 
 
 def _workers(settings: Settings) -> str:
@@ -183,6 +209,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], str], str], ...] = (
     ("turns", _turns, ""),
     ("processes", _processes, ""),
     ("disk", _disk, ""),
+    ("files", _descriptors, ""),
     ("redis", _redis, f"check {PREFIX}REDIS_URL and that the server runs"),
     ("broker", _broker, f"check {PREFIX}BROKER_URL, or {PREFIX}REDIS_URL, and that the server runs"),
     ("workers", _workers, "they are reached through the broker; get that right first"),

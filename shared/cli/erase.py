@@ -10,6 +10,7 @@ from shared.cli.embedded_valkey import with_embedded_valkey
 from shared.cli.errors import CommandError
 from shared.cli.opened_database import opened
 from shared.cli.opened_ender import opened_ender
+from shared.redis_failures import MEANINGS, failure_of
 from shared.settings import Settings
 from shared.store import erasure, operators
 from shared.store.engine import Connection, Database
@@ -102,7 +103,8 @@ def _log_eraser(settings: Settings) -> Iterator[LogEraser]:
         client.ping()
         yield LogEraser(client, Keys(settings.key_prefix), settings.stream_log_seconds)
     except connections.RedisError as error:
-        raise CommandError(f"Redis holds what was said of late, and cannot be reached: {error}. Try again.") from None
+        meaning = MEANINGS[failure_of(error)]
+        raise CommandError(f"Redis holds what was said of late, and {meaning}. Then try again.") from None
     finally:
         client.close()
 

@@ -84,10 +84,15 @@ def migrate() -> None:
 
 
 @app.command("doctor")
-def doctor_command() -> None:
-    """Check database, Redis, broker, workers and upstream, and say what to do."""
+def doctor_command(
+    url: Annotated[
+        str | None,
+        typer.Option(help="The public address, proxies included: also see whether streams come through it unhindered."),
+    ] = None,
+) -> None:
+    """Check database, Redis, broker, workers and upstream, and say what to do. OPENAI_API_KEY is the key for --url."""
     with clear_errors():
-        raise typer.Exit(0 if doctor.run(_settings()) else 1)
+        raise typer.Exit(0 if doctor.run(_settings(), url) else 1)
 
 
 @app.command("demo")

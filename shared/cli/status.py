@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 
+from shared.cli.embedded_valkey import with_embedded_valkey
 from shared.cli.opened_database import opened
+from shared.redis_failures import MEANINGS
 from shared.settings import Settings
 from shared.store import server_state
 from shared.store.processes import Process
 from shared.store.queue_state import TierState, Waiting
 from shared.store.server_state import ServerState
+from shared.stream import connections, trial
+from shared.stream.keys import Keys
 from shared.version import VERSION
 
 _WAITING = {Waiting.WORKER: "a worker", Waiting.SHARE: "their owner's share", Waiting.TURN: "a turn before them"}
@@ -16,15 +20,25 @@ _WAITING = {Waiting.WORKER: "a worker", Waiting.SHARE: "their owner's share", Wa
 def table(settings: Settings) -> list[str]:
     """The lines to print; the same figures as `GET /v1/turnstone/status`."""
     with opened(settings) as database, database.read() as connection:
-        return _lines(server_state.load(connection))
+        state = server_state.load(connection)
+    return _lines(state, _problem(with_embedded_valkey(settings)))
 
 
-def _lines(state: ServerState) -> list[str]:
+def _problem(settings: Settings) -> str | None:
+    if settings.redis_url is None:
+        return None
+    with connections.connect(settings.redis) as client:
+        failure = trial.failure(client, Keys(settings.key_prefix))
+    return failure and f"redis {MEANINGS[failure]}"
+
+
+def _lines(state: ServerState, problem: str | None) -> list[str]:
     return [
         f"{'version':16}{VERSION}, schema {state.schema_revision}",
         f"{'workers':16}{_processes(state.workers)}",
         f"{'API processes':16}{_processes(state.api_processes)}",
         f"{'recoveries':16}{_counts(state.recoveries)}",
+        f"{'problems':16}{problem or 'none'}",
         "",
         f"{'TIER':16}{'RUNNING':>9}{'QUEUED':>9}{'OLDEST':>10}   of the queued, wait for",
         *(_tier(name, one) for name, one in state.tiers.items()),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
+from shared import descriptors
 from shared.cli import commands, stack
 from shared.cli.data_directory import locked, make_empty, secret
 from shared.cli.errors import CommandError
@@ -20,6 +21,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run(settings: Settings, *, flower: bool = False) -> None:
     """Run the whole stack until a signal; raises CommandError when it cannot start or go on."""
+    # Children that do not see to it themselves, such as the demo upstream, inherit it.
+    descriptors.raise_limit(descriptors.needs(settings).most)
     directory = settings.data_dir.absolute()
     with locked(directory):
         make_empty(stack.figures_directory(settings))

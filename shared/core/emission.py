@@ -8,7 +8,7 @@ from shared.core.turn import Outcome
 from shared.core.turn_status import Status
 from shared.wire import response as wire
 from shared.wire.items import Item
-from shared.wire.response import Event
+from shared.wire.response import Event, ResponseBody
 
 _DONE_EVENT = {
     "output_text": wire.TEXT_DONE,
@@ -59,14 +59,28 @@ class Emission:
         if part.kind == "output_text":
             whole["logprobs"] = body["logprobs"]
         place = item.place()
-        self.emit(_DONE_EVENT[part.kind], **place, **whole)
+        if not part.text_done:
+            self.emit(_DONE_EVENT[part.kind], **place, **whole)
         self.emit(wire.PART_DONE, **place, part=body)
+
+    def add_summary(self, item: OpenItem) -> None:
+        """Open the next part of a reasoning item's summary."""
+        place = item.summary_place(len(item.summary))
+        self.emit(wire.SUMMARY_PART_ADDED, **place, part={"type": "summary_text", "text": ""})
+
+    def close_summary(self, item: OpenItem, upto: int) -> None:
+        """Say that the first `upto` parts of an item's summary are done."""
+        for index in range(item.summary_done, upto):
+            text, place = "".join(item.summary[index]), item.summary_place(index)
+            self.emit(wire.SUMMARY_DONE, **place, text=text)
+            self.emit(wire.SUMMARY_PART_DONE, **place, part={"type": "summary_text", "text": text})
 
     def close_item(self, item: OpenItem, status: str = "completed") -> None:
         """Say that the item is done."""
         self.close_part(item)
+        self.close_summary(item, len(item.summary))
         body = item.body(status)
-        if call := wire.CALLS.get(body["type"]):
+        if (call := wire.CALLS.get(body["type"])) and not item.call_done:
             named = {"name": body["name"]} if body["type"] == "function_call" else {}
             whole = {call.key: body[call.key]}
             self.emit(call.done, item_id=body["id"], output_index=item.output_index, **named, **whole)
@@ -82,8 +96,12 @@ class Emission:
             cut = item is items[-1] and outcome.status is not Status.COMPLETED
             self.close_item(item, "incomplete" if cut else "completed")
         body = render_ended(self.fold.base, self.fold.output(), outcome)
+        self.finish(_TERMINAL_EVENT[outcome.status], body, number)
+
+    def finish(self, kind: str, body: ResponseBody, number: int | None = None) -> None:
+        """Emit the terminal event, under `number` if one is given."""
         last = self.fold.last_number + 1 if number is None else number
-        self._number(_TERMINAL_EVENT[outcome.status], last, {"response": body})
+        self._number(kind, last, {"response": body})
 
     def _number(self, kind: str, number: int, fields: dict[str, Any]) -> None:
         event = cast(Event, {"type": kind, "sequence_number": number, **fields})

@@ -19,6 +19,7 @@ _CALL_DELTAS = {call.delta: kind for kind, call in wire.CALLS.items()}
 _DELTA_OF = {kind: delta for delta, kind in _DELTAS.items()}
 _TEXT_KEY = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
 _HELD = {"message": ("output_text", "refusal"), "reasoning": ("reasoning_text",)}
+_SUMMARY = "response.reasoning_summary_"
 _LASTING = ("id", "type", "call_id", "name")
 
 
@@ -69,8 +70,22 @@ class NativeItems:
                 self._emission.close_part(item)
         elif kind == wire.ANNOTATION_ADDED:
             self._annotate(item, fields["annotation"])
+        elif kind.startswith(_SUMMARY):
+            self._summarize(item, kind, fields)
         elif _belongs(kind, item):
             self._emission.emit(kind, item_id=item.item["id"], output_index=item.output_index, **fields)
+
+    def _summarize(self, item: OpenItem, kind: str, fields: dict[str, Any]) -> None:
+        """A summary's parts, told anew as well: one after the other, each closed before the next."""
+        if item.item["type"] != "reasoning":
+            return
+        if kind == wire.SUMMARY_DELTA and fields["delta"]:
+            if item.summary_done == len(item.summary):
+                self._emission.add_summary(item)
+            place = item.summary_place(len(item.summary) - 1)
+            self._emission.emit(kind, **place, delta=fields["delta"])
+        elif kind in (wire.SUMMARY_PART_ADDED, wire.SUMMARY_PART_DONE):
+            self._emission.close_summary(item, len(item.summary))
 
     def _write(self, item: OpenItem, part: str, fields: dict[str, Any]) -> None:
         if not fields["delta"] or part not in _HELD.get(item.item["type"], ()):
@@ -103,18 +118,18 @@ class NativeItems:
         if parts and item.part is not None:
             for annotation in (parts[-1].get("annotations") or ())[len(item.part.annotations) :]:
                 self._annotate(item, annotation)
+        for part in (ended.get("summary") or ())[len(item.summary) :]:
+            if item.item["type"] == "reasoning" and isinstance(part.get("text"), str):
+                self._emission.close_summary(item, len(item.summary))
+                self._summarize(item, wire.SUMMARY_DELTA, {"delta": part["text"]})
         call = wire.CALLS.get(item.item["type"])
         if call and not item.arguments and ended.get(call.key):
             self._event(item, call.delta, {"delta": ended[call.key]})
 
 
 def _belongs(kind: str, item: OpenItem) -> bool:
-    """Whether an event can be of the item: those that grow an item are of one type each."""
-    if kind in _CALL_DELTAS:
-        return bool(item.item["type"] == _CALL_DELTAS[kind])
-    if kind == wire.SUMMARY_DELTA and not item.summary:
-        return False
-    return kind not in (wire.SUMMARY_PART_ADDED, wire.SUMMARY_DELTA) or item.item["type"] == "reasoning"
+    """Whether an event can be of the item: those that grow a call are of one type each."""
+    return kind not in _CALL_DELTAS or bool(item.item["type"] == _CALL_DELTAS[kind])
 
 
 def _end_status(ended: Item) -> str:

@@ -24,6 +24,7 @@ class OpenPart:
     pieces: list[str] = field(default_factory=list)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
     annotations: list[dict[str, Any]] = field(default_factory=list)
+    text_done: bool = False
 
     def text(self) -> str:
         """All text so far."""
@@ -48,10 +49,16 @@ class OpenItem:
     part: OpenPart | None = None
     arguments: list[str] = field(default_factory=list)
     summary: list[list[str]] = field(default_factory=list)
+    summary_done: int = 0
+    call_done: bool = False
 
     def place(self) -> dict[str, Any]:
         """The keys by which events name the open part, or the next one."""
         return {"item_id": self.item["id"], "output_index": self.output_index, "content_index": len(self.parts)}
+
+    def summary_place(self, index: int) -> dict[str, Any]:
+        """The keys by which events name a part of the summary."""
+        return {"item_id": self.item["id"], "output_index": self.output_index, "summary_index": index}
 
     def body(self, status: str) -> Item:
         """The item as it stands, under `status`."""
@@ -93,7 +100,7 @@ class ResponseFold:
         return len(self.open) + len(self._done)
 
     def apply(self, event: Event) -> None:
-        """Take one event in; types that carry nothing new (`…text.done`) change nothing."""
+        """Take one event in; types that nothing depends on change nothing."""
         self.last_number = event["sequence_number"]
         step = _STEPS.get(event["type"])
         if step is not None:
@@ -138,11 +145,22 @@ class ResponseFold:
         if event.get("logprobs"):
             part.logprobs.extend(event["logprobs"])
 
+    def _text_done(self, event: Event) -> None:
+        part = self.open[event["output_index"]].part
+        assert part is not None, "a text is done before its part"
+        part.text_done = True
+
+    def _call_done(self, event: Event) -> None:
+        self.open[event["output_index"]].call_done = True
+
     def _summary_part_added(self, event: Event) -> None:
         self.open[event["output_index"]].summary.append([])
 
     def _summary(self, event: Event) -> None:
         self.open[event["output_index"]].summary[-1].append(event["delta"])
+
+    def _summary_part_done(self, event: Event) -> None:
+        self.open[event["output_index"]].summary_done += 1
 
     def _annotation(self, event: Event) -> None:
         part = self.open[event["output_index"]].part
@@ -164,9 +182,12 @@ _STEPS: dict[str, Callable[[ResponseFold, Event], None]] = {
     wire.TEXT_DELTA: ResponseFold._text,
     wire.REFUSAL_DELTA: ResponseFold._text,
     wire.REASONING_DELTA: ResponseFold._text,
+    **dict.fromkeys((wire.TEXT_DONE, wire.REFUSAL_DONE, wire.REASONING_DONE), ResponseFold._text_done),
     wire.SUMMARY_PART_ADDED: ResponseFold._summary_part_added,
+    wire.SUMMARY_PART_DONE: ResponseFold._summary_part_done,
     wire.SUMMARY_DELTA: ResponseFold._summary,
     wire.ANNOTATION_ADDED: ResponseFold._annotation,
     **{call.delta: ResponseFold._arguments for call in wire.CALLS.values()},
+    **{call.done: ResponseFold._call_done for call in wire.CALLS.values()},
     **dict.fromkeys(wire.TERMINAL_EVENTS, ResponseFold._terminal),
 }

@@ -3,10 +3,9 @@
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from shared.core.turn import Turn
-from shared.core.turn_status import ACTIVE
 from shared.store.database_clock import database_now
 from shared.store.rows import TURN_COLUMNS, to_turn
-from shared.store.tables import API_PROCESS, RESPONSE
+from shared.store.tables import API_PROCESS, IS_ACTIVE, RESPONSE
 
 
 def find(connection: Connection, *, unseen_seconds: float, limit: int) -> list[Turn]:
@@ -20,10 +19,8 @@ def find(connection: Connection, *, unseen_seconds: float, limit: int) -> list[T
 
 def is_abandoned(unseen_seconds: float) -> ColumnElement[bool]:
     """Whether a turn is such a one."""
-    alive = (
-        select(API_PROCESS.c.id)
-        .where(API_PROCESS.c.id == RESPONSE.c.waiter, API_PROCESS.c.seen_at >= database_now() - unseen_seconds)
-        .exists()
-    )
+    # One seen in the future was seen before the clock stepped back.
+    lately = API_PROCESS.c.seen_at.between(database_now() - unseen_seconds, database_now() + unseen_seconds)
+    alive = select(API_PROCESS.c.id).where(API_PROCESS.c.id == RESPONSE.c.waiter, lately).exists()
     unheard = or_(and_(RESPONSE.c.waiter.is_not(None), ~alive), RESPONSE.c.abandoned_at < database_now())
-    return and_(RESPONSE.c.status.in_(ACTIVE), RESPONSE.c.ending.is_(None), unheard)
+    return and_(IS_ACTIVE, RESPONSE.c.ending.is_(None), unheard)

@@ -90,6 +90,7 @@ RENEW = (
     .values(lease_until=_from_now("lease"))
     .returning(RESPONSE.c.id, RESPONSE.c.attempt)
 )
+OVERTAKEN = select(RESPONSE.c.id, RESPONSE.c.attempt).where(RESPONSE.c.id.in_(bindparam("asked", expanding=True)))
 GIVE_BACK = update(RESPONSE).where(_fenced(), _may_run_again()).values(lease_until=database_now() - 1)
 START_OUTPUT = update(RESPONSE).where(_fenced(), _not_ending()).values(output_started=True)
 SIDE_EFFECTS = update(RESPONSE).where(_fenced(), _not_ending()).values(side_effects=True)

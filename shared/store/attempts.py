@@ -66,6 +66,13 @@ def renew(connection: Connection, held: Sequence[Fence], *, lease_seconds: float
     return renewed
 
 
+def overtaken(connection: Connection, held: Sequence[Fence]) -> list[Fence]:
+    """Those whose turn was ended from outside, or is another attempt's by now; not those that came to an own end."""
+    rows = connection.execute(statements.OVERTAKEN, {"asked": [response_id for response_id, _ in held]})
+    attempt_of = {row.id: row.attempt for row in rows}
+    return [(response_id, attempt) for response_id, attempt in held if attempt_of.get(response_id, 0) > attempt]
+
+
 def give_back(connection: Connection, fence: Fence) -> bool:
     """End the lease now, so that another worker can start the turn anew; False when its output may have been seen."""
     return connection.execute(statements.GIVE_BACK, _held(fence)).rowcount == 1

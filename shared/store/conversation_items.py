@@ -84,7 +84,8 @@ def remove(connection: Connection, owner: str, conversation_id: str, item_id: st
 def page(connection: Connection, owner: str, conversation_id: str, request: PageRequest) -> Page[str]:
     """A conversation's items as JSON texts."""
     belongs = and_(owned(ITEM, owner), ITEM.c.conversation_id == conversation_id)
-    listing = Listing((ITEM.c.data,), belongs, ITEM.c.id, ITEM.c.conversation_position)
+    index = "ix_item_conversation_id_conversation_position"
+    listing = Listing((ITEM.c.data,), belongs, ITEM.c.id, ITEM.c.conversation_position, index)
     return listing.page(connection, request, lambda row: str(row.data))
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
-from shared.store.labels import with_labels
+from shared.store import filters
 from shared.store.owner_filter import owned
 from shared.store.pages import Listing, Page, PageRequest
 from shared.store.tables import CONVERSATION, ITEM
@@ -79,8 +79,9 @@ def take_positions(connection: Connection, conversation_id: str, count: int) -> 
 
 def page(connection: Connection, owner: str, request: PageRequest, labels: dict[str, str]) -> Page[Conversation]:
     """The owner's conversations that carry all these metadata values."""
-    wanted = with_labels(CONVERSATION.c.metadata, labels)
-    listing = Listing(_COLUMNS, owned(CONVERSATION, owner), CONVERSATION.c.id, CONVERSATION.c.position, wanted)
+    mine, wanted = owned(CONVERSATION, owner), filters.of_conversations(owner, labels)
+    index = "ix_conversation_owner_position"
+    listing = Listing(_COLUMNS, mine, CONVERSATION.c.id, CONVERSATION.c.position, index, wanted)
     return listing.page(connection, request, lambda row: Conversation(*row))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Float
+from sqlalchemy import Connection, Float, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -23,3 +23,11 @@ def _sqlite(_element: database_now, _compiler: Any, **_: Any) -> str:
 def _postgres(_element: database_now, _compiler: Any, **_: Any) -> str:
     # clock_timestamp, not now(): the latter stands still inside a transaction.
     return "extract(epoch from clock_timestamp())::float8"
+
+
+def read_clock(connection: Connection) -> float:
+    """What the clock shows."""
+    return connection.execute(_CLOCK).scalar_one()
+
+
+_CLOCK = select(database_now())

@@ -124,6 +124,7 @@ def _create_engine(url: str, pool_size: int) -> Engine:
     event.listen(engine, "handle_error", _drop_details)
     if not _is_server(parsed.drivername):
         Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+        engine.dialect.statement_compiler = sqlite.StatementCompiler
         event.listen(engine, "connect", sqlite.prepare)
         event.listen(engine, "begin", sqlite.begin)
     else:

@@ -1,13 +1,14 @@
 """Idempotency keys: what a key has made, for a day, so that a repeated request finds it and makes no other."""
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select, tuple_
 
 from shared.errors import IdempotencyKeyReused
 from shared.store.database_clock import database_now
+from shared.store.filters import pinned
 from shared.store.insert_new import insert_new
 from shared.store.tables import IDEMPOTENCY
 
-_KEPT_SECONDS = 86_400
+KEPT_SECONDS = 86_400
 
 
 def claim(connection: Connection, owner: str, key: str, digest: str, made_id: str) -> str | None:
@@ -32,9 +33,16 @@ def claim(connection: Connection, owner: str, key: str, digest: str, made_id: st
 
 def is_old() -> ColumnElement[bool]:
     """A key that is older than a day."""
-    return IDEMPOTENCY.c.created_at < database_now() - _KEPT_SECONDS
+    return IDEMPOTENCY.c.created_at < database_now() - KEPT_SECONDS
 
 
-def forget_old(connection: Connection) -> None:
-    """Drop the old keys."""
-    connection.execute(delete(IDEMPOTENCY).where(is_old()))
+def forget_old(connection: Connection, *, limit: int) -> int:
+    """Drop some of the old keys; how many. What somebody holds is left for the next time."""
+    old = pinned(
+        select(IDEMPOTENCY.c.owner, IDEMPOTENCY.c.key).where(is_old()), IDEMPOTENCY, "ix_idempotency_created_at"
+    )
+    free = old.order_by(IDEMPOTENCY.c.created_at).limit(limit).with_for_update(skip_locked=True)
+    keys = [tuple(row) for row in connection.execute(free)]
+    return connection.execute(
+        delete(IDEMPOTENCY).where(tuple_(IDEMPOTENCY.c.owner, IDEMPOTENCY.c.key).in_(keys))
+    ).rowcount

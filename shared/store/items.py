@@ -99,7 +99,7 @@ def chain_is_whole(connection: Connection, owner: str, response_id: str) -> bool
 def input_page(connection: Connection, owner: str, response_id: str, request: PageRequest) -> Page[str]:
     """A page of a response's own input, as JSON texts."""
     belongs = and_(owned(ITEM, owner), ITEM.c.response_id == response_id, ITEM.c.direction == "input")
-    listing = Listing((ITEM.c.data,), belongs, ITEM.c.id, ITEM.c.position)
+    listing = Listing((ITEM.c.data,), belongs, ITEM.c.id, ITEM.c.position, "ix_item_response_id_position")
     return listing.page(connection, request, lambda row: str(row.data))
 
 

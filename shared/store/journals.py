@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, select
 
 from shared.core import sse_frame
-from shared.store.owner_filter import readable
+from shared.store.owner_filter import owned
 from shared.store.tables import JOURNAL, RESPONSE
 
 # Level 1: event JSON repeats itself so much that higher levels buy a tenth of the size for three times the CPU.
@@ -20,11 +20,12 @@ class Recording:
     """A journal as it is read: its frames in order, unpacked as they are asked for, so that a slow reader costs little.
 
     Reading one that was cut raises EOFError. `lost`: the live log could not be read at the end, so the number of the
-    last frame is not its place.
+    last frame is not its place. `exact`: these are the events as they were sent, not made anew from the Response.
     """
 
     packed: bytes
     lost: bool
+    exact: bool = True
 
     def __iter__(self) -> Iterator[bytes]:
         """The frames."""
@@ -49,8 +50,8 @@ def compress(frames: list[bytes]) -> bytes:
 
 
 def read(connection: Connection, owner: str, response_id: str) -> Recording | None:
-    """The journal of an ended turn the owner may read."""
-    mine = and_(JOURNAL.c.response_id == RESPONSE.c.id, readable(owner))
+    """The journal of an owner's ended turn, stored or not: for those who were let in to its stream."""
+    mine = and_(JOURNAL.c.response_id == RESPONSE.c.id, owned(RESPONSE, owner))
     statement = (
         select(JOURNAL.c.frames, JOURNAL.c.lost).join(RESPONSE, mine).where(JOURNAL.c.response_id == response_id)
     )

@@ -3,11 +3,10 @@
 from sqlalchemy import Connection, func, select
 
 from shared.core.turn import Turn
-from shared.core.turn_status import ACTIVE
 from shared.store.database_clock import database_now
 from shared.store.owner_filter import owned
 from shared.store.rows import TURN_COLUMNS, to_turn
-from shared.store.tables import METADATA, RESPONSE
+from shared.store.tables import CONVERSATION_LABEL, IS_ACTIVE, METADATA, RESPONSE, RESPONSE_LABEL
 
 
 def turn(connection: Connection, response_id: str) -> Turn | None:
@@ -18,7 +17,7 @@ def turn(connection: Connection, response_id: str) -> Turn | None:
 
 def active(connection: Connection, owner: str, limit: int) -> list[Turn]:
     """An owner's turns that wait or run, newest first: ended in this order, none of them makes another begin."""
-    statement = select(*TURN_COLUMNS).where(owned(RESPONSE, owner), RESPONSE.c.status.in_(ACTIVE))
+    statement = select(*TURN_COLUMNS).where(owned(RESPONSE, owner), IS_ACTIVE)
     rows = connection.execute(statement.order_by(RESPONSE.c.position.desc()).limit(limit))
     return [to_turn(row) for row in rows]
 
@@ -38,10 +37,10 @@ def count_purgeable(connection: Connection, older_than_seconds: float) -> int:
 
 
 def holdings(connection: Connection, owner: str) -> dict[str, int]:
-    """How many rows of this owner each table has, of those that have some."""
+    """How many rows of this owner each table has, of those that have some. Labels are part of what carries them."""
     counts: dict[str, int] = {}
     for table in METADATA.sorted_tables:
-        if "owner" in table.c:
+        if "owner" in table.c and table not in (CONVERSATION_LABEL, RESPONSE_LABEL):
             found = connection.execute(select(func.count()).select_from(table).where(owned(table, owner))).scalar_one()
             counts |= {table.name: found} if found else {}
     return counts

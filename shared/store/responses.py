@@ -19,9 +19,9 @@ from sqlalchemy import (
 
 from shared.core.turn import Turn
 from shared.core.turn_status import ACTIVE, TERMINAL, Status
+from shared.store import filters
 from shared.store.conversations import hold_items
 from shared.store.database_clock import database_now
-from shared.store.labels import with_labels
 from shared.store.owner_filter import CALLER, owned, readable
 from shared.store.pages import Listing, Page, PageRequest
 from shared.store.rows import TURN_COLUMNS, to_turn
@@ -118,12 +118,9 @@ def page(
 ) -> Page[Stored]:
     """The owner's stored responses that match everything given."""
     belongs = and_(owned(RESPONSE, owner), RESPONSE.c.store)
-    wanted = with_labels(RESPONSE.c.metadata, labels)
-    if status is not None:
-        wanted.append(RESPONSE.c.status == status)
-    if conversation_id is not None:
-        wanted.append(RESPONSE.c.conversation_id == conversation_id)
-    listing = Listing((*TURN_COLUMNS, RESPONSE.c.body), belongs, RESPONSE.c.id, RESPONSE.c.position, wanted)
+    wanted = filters.of_responses(owner, labels, status, conversation_id)
+    columns, index = (*TURN_COLUMNS, RESPONSE.c.body), "ix_response_owner_position"
+    listing = Listing(columns, belongs, RESPONSE.c.id, RESPONSE.c.position, index, wanted)
     return listing.page(connection, request, lambda row: Stored(to_turn(row), row.body))
 
 
@@ -181,7 +178,9 @@ def is_due() -> ColumnElement[bool]:
     return RESPONSE.c.erase_at < database_now()
 
 
-def erase_due(connection: Connection) -> int:
-    """Erase these; how many there were. What somebody holds is left for the next time."""
-    free = select(RESPONSE.c.id).where(is_due()).with_for_update(skip_locked=True)
-    return connection.execute(delete(RESPONSE).where(RESPONSE.c.id.in_(free))).rowcount
+def erase_due(connection: Connection, *, limit: int) -> int:
+    """Erase some of these; how many. What somebody holds is left for the next time."""
+    due = filters.pinned(select(RESPONSE.c.id).where(is_due()), RESPONSE, "ix_response_erase_at")
+    free = due.order_by(RESPONSE.c.erase_at).limit(limit).with_for_update(skip_locked=True)
+    response_ids = connection.execute(free).scalars().all()
+    return connection.execute(delete(RESPONSE).where(RESPONSE.c.id.in_(response_ids))).rowcount

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, FromClause
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared import clock
@@ -39,6 +40,14 @@ class WriterQueue:
             yield
         finally:
             self._lock.release()
+
+
+class StatementCompiler(SQLiteCompiler):
+    """Writes hints of statements, such as INDEXED BY, which SQLAlchemy leaves out for SQLite."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002 - theirs
+        """What follows the table."""
+        return text
 
 
 def prepare(connection: Any, _record: object) -> None:

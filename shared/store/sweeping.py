@@ -5,16 +5,32 @@ A row that somebody holds is passed over: one process frozen in a transaction mu
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, not_, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from shared.core.turn import Turn
-from shared.core.turn_status import ACTIVE, Status
-from shared.store import abandoned, idempotency, responses, shares
+from shared.core.turn_status import Status
+from shared.store import abandoned, idempotency, shares
 from shared.store.attempt_statements import may_restart
 from shared.store.database_clock import database_now
 from shared.store.rows import TURN_COLUMNS, to_turn
-from shared.store.tables import IDEMPOTENCY, IS_HELD_BACK, RESPONSE
+from shared.store.tables import IDEMPOTENCY, IS_ACTIVE, IS_HELD_BACK, RESPONSE
 
 
 class Chore(StrEnum):
@@ -30,6 +46,7 @@ class Chore(StrEnum):
     RESTART = "restart"
     END_LOST = "end_lost"
     RESUME_ENDS = "resume_ends"
+    SHORTEN_LEASES = "shorten_leases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +62,35 @@ class Limits:
 
 
 def look(connection: Connection, limits: Limits) -> list[Chore]:
-    """What there is to do, in one statement: a sweep that finds nothing costs no more."""
-    work = {
-        Chore.ERASE: responses.is_due(),
-        Chore.FORGET_KEYS: idempotency.is_old(),
-        Chore.PURGE: _older_than(limits.kept) if limits.kept else false(),
-        Chore.RELEASE: or_(_orphaned(), IS_HELD_BACK),
+    """What there is to do, in one statement: a sweep that finds nothing costs no more.
+
+    It reads active turns and what is due, and none of those that have ended, however many there are.
+    """
+    work: dict[Chore, ColumnElement[bool]] = {
+        Chore.RELEASE: and_(IS_ACTIVE, or_(_orphaned(), IS_HELD_BACK)),
         Chore.SEND_AGAIN: and_(_sent(), _sent_before(limits.silent)),
         Chore.END_ABANDONED: abandoned.is_abandoned(limits.unseen),
         Chore.END_OVER_AGE: _over_age(limits.queued, limits.running),
-        Chore.RESTART: and_(may_restart(), _sent_before(limits.lease)),
+        Chore.RESTART: and_(IS_ACTIVE, may_restart(), _sent_before(limits.lease)),
         Chore.END_LOST: _lost(),
         Chore.RESUME_ENDS: _ender_died(),
+        Chore.SHORTEN_LEASES: _from_the_future(limits.lease),
     }
-    tables = {Chore.FORGET_KEYS: IDEMPOTENCY}
-    found = [exists().select_from(tables.get(chore, RESPONSE)).where(some).label(chore) for chore, some in work.items()]
-    return [chore for chore, some in zip(work, connection.execute(select(*found)).one(), strict=True) if some]
+    found: dict[Chore, ColumnElement[bool]] = {
+        chore: exists().select_from(RESPONSE).where(some) for chore, some in work.items()
+    }
+    found |= {
+        Chore.ERASE: _first(RESPONSE.c.erase_at) < database_now(),
+        Chore.FORGET_KEYS: _first(IDEMPOTENCY.c.created_at) < database_now() - idempotency.KEPT_SECONDS,
+        Chore.PURGE: _first(RESPONSE.c.ended_at) < database_now() - limits.kept if limits.kept else false(),
+    }
+    row = connection.execute(select(*(some.label(chore) for chore, some in found.items()))).one()
+    return [chore for chore, some in zip(found, row, strict=True) if some]
+
+
+def _first(time: Column[Any]) -> ScalarSelect[float]:
+    # By its index, whatever the planner believes of how many there may be.
+    return select(time).where(time.is_not(None)).order_by(time).limit(1).scalar_subquery()
 
 
 def count_queued(connection: Connection) -> int:
@@ -77,7 +107,7 @@ def silent(connection: Connection, *, older_than_seconds: float, limit: int) -> 
 
 def restartable(connection: Connection, *, older_than_seconds: float, limit: int) -> list[Turn]:
     """Turns whose worker was lost before anybody saw their output; now marked as sent again."""
-    lost = _free(and_(may_restart(), _sent_before(older_than_seconds))).limit(limit)
+    lost = _free(and_(IS_ACTIVE, may_restart(), _sent_before(older_than_seconds))).limit(limit)
     return _mark_sent(connection, lost)
 
 
@@ -102,6 +132,12 @@ def adopt_dead_enders(connection: Connection, *, lease_seconds: float, limit: in
     return [to_turn(row) for row in connection.execute(statement)]
 
 
+def shorten_leases(connection: Connection, *, lease_seconds: float) -> None:
+    """End leases that are longer than any that is taken: the clock has stepped back since, and nobody renewed them."""
+    statement = update(RESPONSE).where(RESPONSE.c.id.in_(_free(_from_the_future(lease_seconds))))
+    connection.execute(statement.values(lease_until=database_now()))
+
+
 def release(connection: Connection, *, owner_share: int) -> list[Turn]:
     """Let go who waits for a turn that has ended or is gone, and fill the owners' shares; who is to be sent.
 
@@ -109,18 +145,6 @@ def release(connection: Connection, *, owner_share: int) -> list[Turn]:
     """
     connection.execute(update(RESPONSE).where(RESPONSE.c.id.in_(_free(_orphaned()))).values(waits_for=None))
     return shares.dispatch_all(connection, owner_share)
-
-
-def purge(connection: Connection, *, older_than_seconds: float, limit: int) -> int:
-    """Erase old ended responses that nothing goes on from; how many. Chains go from their ends, in rounds."""
-    child = RESPONSE.alias("child")
-    leaf = not_(select(child.c.id).where(child.c.previous_response_id == RESPONSE.c.id).exists())
-    chosen = _free(and_(_older_than(older_than_seconds), leaf)).order_by(RESPONSE.c.ended_at).limit(limit)
-    held = connection.execute(chosen).scalars().all()
-    # Asked again, now that nobody can go on from them: somebody may have, just before they were locked.
-    response_ids = connection.execute(select(RESPONSE.c.id).where(RESPONSE.c.id.in_(held), leaf)).scalars().all()
-    responses.erase(connection, response_ids)
-    return len(response_ids)
 
 
 def _mark_sent(connection: Connection, free: Select[tuple[str]]) -> list[Turn]:
@@ -141,17 +165,26 @@ def _turns(connection: Connection, some: ColumnElement[bool], limit: int) -> lis
 
 
 def _sent() -> ColumnElement[bool]:
-    return and_(
-        RESPONSE.c.status == Status.QUEUED, RESPONSE.c.waits_for.is_(None), RESPONSE.c.dispatched_at.is_not(None)
-    )
+    return and_(_queued(), RESPONSE.c.waits_for.is_(None), RESPONSE.c.dispatched_at.is_not(None))
+
+
+def _queued() -> ColumnElement[bool]:
+    # Spelled out beside: without these very words the index of active turns is not used, and all ended ones are read.
+    return and_(IS_ACTIVE, RESPONSE.c.status == Status.QUEUED)
+
+
+def _running() -> ColumnElement[bool]:
+    return and_(IS_ACTIVE, RESPONSE.c.status == Status.IN_PROGRESS)
 
 
 def _expired() -> ColumnElement[bool]:
-    return and_(RESPONSE.c.status == Status.IN_PROGRESS, RESPONSE.c.lease_until < database_now())
+    return and_(_running(), RESPONSE.c.lease_until < database_now())
 
 
 def _sent_before(seconds: float) -> ColumnElement[bool]:
-    return or_(RESPONSE.c.dispatched_at.is_(None), RESPONSE.c.dispatched_at < database_now() - seconds)
+    sent = RESPONSE.c.dispatched_at
+    # One from the future was sent before the clock stepped back.
+    return or_(sent.is_(None), sent < database_now() - seconds, sent > database_now() + seconds)
 
 
 def _older_than(seconds: float) -> ColumnElement[bool]:
@@ -162,21 +195,22 @@ def _lost() -> ColumnElement[bool]:
     return and_(_expired(), RESPONSE.c.ending.is_(None), not_(may_restart()))
 
 
+def _from_the_future(lease_seconds: float) -> ColumnElement[bool]:
+    return and_(_running(), RESPONSE.c.lease_until > database_now() + 2 * lease_seconds)
+
+
 def _ender_died() -> ColumnElement[bool]:
     return and_(_expired(), RESPONSE.c.ending.is_not(None))
 
 
 def _over_age(queued_seconds: float, running_seconds: float) -> ColumnElement[bool]:
-    waited = and_(RESPONSE.c.status == Status.QUEUED, RESPONSE.c.created_at < database_now() - queued_seconds)
-    ran = and_(
-        RESPONSE.c.status == Status.IN_PROGRESS,
-        RESPONSE.c.ending.is_(None),
-        RESPONSE.c.started_at < database_now() - running_seconds,
-    )
+    waited = and_(_queued(), RESPONSE.c.created_at < database_now() - queued_seconds)
+    ran = and_(_running(), RESPONSE.c.ending.is_(None), RESPONSE.c.started_at < database_now() - running_seconds)
     return or_(waited, ran)
 
 
 def _orphaned() -> ColumnElement[bool]:
     predecessor = RESPONSE.alias("predecessor")
-    active = and_(predecessor.c.id == RESPONSE.c.waits_for, predecessor.c.status.in_(ACTIVE))
-    return and_(RESPONSE.c.waits_for.is_not(None), not_(select(predecessor.c.id).where(active).exists()))
+    active = and_(predecessor.c.id == RESPONSE.c.waits_for, text(f"predecessor.{IS_ACTIVE.text}"))
+    alone = not_(select(predecessor.c.id).where(active).exists())
+    return and_(IS_ACTIVE, RESPONSE.c.waits_for.is_not(None), alone)

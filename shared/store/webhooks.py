@@ -76,7 +76,9 @@ def get(connection: Connection, owner: str, endpoint_id: str) -> Endpoint | None
 
 def page(connection: Connection, owner: str, request: PageRequest) -> Page[Endpoint]:
     """The owner's endpoints."""
-    return Listing(COLUMNS, owned(_TABLE, owner), _TABLE.c.id, _TABLE.c.position).page(connection, request, to_endpoint)
+    index = "ix_webhook_endpoint_owner_position"
+    listing = Listing(COLUMNS, owned(_TABLE, owner), _TABLE.c.id, _TABLE.c.position, index)
+    return listing.page(connection, request, to_endpoint)
 
 
 def change(connection: Connection, owner: str, endpoint_id: str, at: int, changes: Mapping[str, Any]) -> bool:

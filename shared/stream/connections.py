@@ -6,12 +6,14 @@ from typing import TypeVar
 
 import redis
 import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared import redis_pool
 from shared.core import redis_address
 from shared.keepalive import KEEPALIVE_OPTIONS
+from shared.stream.condemned import renew_connections, renew_connections_async
 
 _CONNECT_SECONDS = 2
 _ANSWER_SECONDS = 2
@@ -29,24 +31,27 @@ T = TypeVar("T")
 
 def connect(url: str) -> Redis:
     """A synchronous client, for enders and the doctor; one attempt per command, the caller decides about more."""
-    return redis_pool.client(
+    client = redis_pool.client(
         redis_address.parse(url),
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_ANSWER_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
+    return renew_connections(client)
 
 
 def connect_async(url: str) -> AsyncRedis:
     """An asyncio client, for event loops. A dropped connection is opened anew once per command."""
-    return redis_pool.async_client(
+    client = redis_pool.async_client(
         redis_address.parse(url),
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_ANSWER_SECONDS,
         socket_keepalive=True,  # subscribers wait without a timeout
         socket_keepalive_options=KEEPALIVE_OPTIONS,
         protocol=2,
+        retry=AsyncRetry(NoBackoff(), 1),
     )
+    return renew_connections_async(client)
 
 
 async def answered(command: Awaitable[T]) -> T:

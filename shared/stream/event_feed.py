@@ -7,13 +7,16 @@ from collections.abc import Iterable
 
 import structlog
 
-from shared.metrics import REDIS_ERRORS, RedisUse
+from shared.backoff import Backoff
+from shared.metrics import RedisUse
+from shared.redis_outages import outages
+from shared.stream.condemned import anew_after_refusals
 from shared.stream.connections import OUTAGE, AsyncRedis, answered
 from shared.stream.keys import Keys, Live
 
 _QUEUE_BYTES = 1024 * 1024
 _CONFIRM_SECONDS = 2.0
-_RECONNECT_SECONDS = 0.5
+_RECONNECT_SECONDS, _LONGEST_RECONNECT_SECONDS = 0.5, 2.0
 
 log = structlog.get_logger()
 
@@ -92,11 +95,12 @@ class EventFeed:
         self._readers: dict[str, set[Subscription]] = {}
         self._confirmed: dict[str, asyncio.Event] = {}
         self._commands = asyncio.Lock()
+        self._backoff = Backoff(_RECONNECT_SECONDS, _LONGEST_RECONNECT_SECONDS)
         self._listener: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the connection and listen; a Redis that is down is tried again for ever."""
-        self._listener = asyncio.create_task(self._listen(), name="event-feed")
+        self._listener = asyncio.create_task(anew_after_refusals(self._listen), name="event-feed")
 
     async def close(self) -> None:
         """Stop listening."""
@@ -146,7 +150,7 @@ class EventFeed:
             try:
                 await command(channel)  # type: ignore[operator]  # redis-py types both commands as Any
             except Exception as error:  # noqa: BLE001 - a connection that is just being lost fails in ways of its own
-                log.warning("event_feed_command_failed", error=type(error).__name__)
+                outages.failed(RedisUse.SUBSCRIBE, error)
 
     async def _listen(self) -> None:
         while True:
@@ -157,14 +161,20 @@ class EventFeed:
                     if message is not None:
                         self._receive(message["type"], message["channel"].decode(), message["data"])
             except Exception as error:  # noqa: BLE001 - whatever it was, readers hear nothing until there is a new one
-                REDIS_ERRORS.labels(RedisUse.SUBSCRIBE).inc()
-                log.warning("event_feed_lost", error=type(error).__name__)
+                outages.failed(RedisUse.SUBSCRIBE, error)
+            finally:
                 self._mark_all()
-                await asyncio.sleep(_RECONNECT_SECONDS)
+                await self._let_go()
+            await asyncio.sleep(self._backoff.next_seconds())
 
     async def _resubscribe(self) -> None:
         async with self._commands:
             await self._pubsub.subscribe(self._ends, *self._readers)
+
+    async def _let_go(self) -> None:
+        async with self._commands:
+            with contextlib.suppress(*OUTAGE):
+                await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it unannotated
 
     def _receive(self, kind: str, channel: str, data: bytes | int) -> None:
         if kind == "message" and isinstance(data, bytes):
@@ -189,6 +199,8 @@ class EventFeed:
     def _confirm(self, channel: str) -> None:
         # A second confirmation: the client reconnected by itself, and messages may have passed meanwhile.
         if channel == self._ends:
+            outages.worked(RedisUse.SUBSCRIBE)
+            self._backoff.reset()
             _mark_gaps(self._callers.values())
         elif channel in self._confirmed:
             if self._confirmed[channel].is_set():

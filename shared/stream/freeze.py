@@ -1,16 +1,20 @@
 """What an ender needs of Redis: to stop a turn's log, read it, and tell the others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 from shared import clock
 from shared.core.turn import Turn
-from shared.metrics import REDIS_ERRORS, RedisUse
+from shared.metrics import RedisUse
+from shared.redis_outages import outages
 from shared.stream.connections import OUTAGE, Redis
+from shared.stream.contact import Contact
 from shared.stream.keys import ENDED_LOG_SECONDS, Keys, Live
 from shared.stream.scripts import FREEZE
 
-_SILENT_SECONDS = 1.0
+# How long ends wait for the logs of a Redis that has gone away: from its first silence on, and not each of them.
+_FREEZE_SECONDS = 2.0
+_RETRY_SECONDS = 0.5
 
 
 class LogFreezer:
@@ -21,21 +25,23 @@ class LogFreezer:
         self._keys = keys
         self._keep = int(keep_seconds)
         self._freeze = client.register_script(FREEZE)
-        self._silent_until = 0.0
+        self._contact = Contact()
 
-    def freeze(self, response_id: str, attempt: int, work: int, again: Callable[[], bool]) -> list[bytes] | None:
-        """Fence off every attempt below `attempt` and return the frames of `work`.
-
-        None when Redis could not be asked; `again` is called between tries and says whether to go on.
-        """
+    def freeze(self, response_id: str, attempt: int, work: int) -> list[bytes] | None:
+        """Fence off every attempt below `attempt` and return the frames of `work`; None when Redis cannot be asked."""
         keys = [self._keys.fence(response_id), self._keys.log(response_id, work)]
-        while True:
+        while self._contact.is_worth_a_try(_FREEZE_SECONDS):
             try:
-                return cast(list[bytes], self._freeze(keys=keys, args=[attempt, self._keep]))
-            except OUTAGE:
-                REDIS_ERRORS.labels(RedisUse.FREEZE).inc()
-                if not again():
-                    return None
+                frames = cast(list[bytes], self._freeze(keys=keys, args=[attempt, self._keep]))
+            except OUTAGE as error:
+                outages.failed(RedisUse.FREEZE, error)
+                self._contact.failed()
+                clock.pause(_RETRY_SECONDS)
+            else:
+                outages.worked(RedisUse.FREEZE)
+                self._contact.made()
+                return frames
+        return None
 
     def publish_end(self, turn: Turn, number: int, frame: bytes) -> None:
         """Publish the terminal event, as a hint: subscribers find it in SQL all the same.
@@ -54,7 +60,7 @@ class LogFreezer:
 
     def _publish(self, messages: Mapping[str, bytes], ended_log: str | None = None) -> None:
         # Hints only: while Redis is away, one in a second waits for it in vain, and not each of them.
-        if clock.monotonic() < self._silent_until:
+        if not self._contact.is_worth_a_try():
             return
         try:
             with self._client.pipeline(transaction=False) as pipeline:
@@ -63,6 +69,9 @@ class LogFreezer:
                 if ended_log is not None:
                     pipeline.expire(ended_log, ENDED_LOG_SECONDS)
                 pipeline.execute()
-        except OUTAGE:
-            REDIS_ERRORS.labels(RedisUse.HINT).inc()
-            self._silent_until = clock.monotonic() + _SILENT_SECONDS
+        except OUTAGE as error:
+            outages.failed(RedisUse.HINT, error)
+            self._contact.failed()
+        else:
+            outages.worked(RedisUse.HINT)
+            self._contact.made()

@@ -7,11 +7,12 @@
 | PREFIX:live:RESPONSE       | channel | `Live` messages: the same frames, as they are appended                       |
 | PREFIX:cancel              | channel | ids of responses that were ended from outside, for the workers               |
 | PREFIX:ends:PROCESS        | channel | ends of the turns whose callers wait at this API process, as `name` + `Live` |
+| PREFIX:trial               | both    | nothing; whoever wants to know writes and publishes there                    |
 | PREFIX:requests:OWNER      | string  | the owner's requests in this minute, which began with the first              |
 
-That lives for its minute; the others for `TURNSTONE_STREAM_LOG_SECONDS` after their last append, but a log for a minute
-once its turn has ended: all that is in it is in SQL then, and would fill Redis, and outlive a DELETE, for nothing. The
-broker's keys are Celery's own.
+The last two live for a second and a minute; the others for `TURNSTONE_STREAM_LOG_SECONDS` after their last append, but
+a log for a minute once its turn has ended: all that is in it is in SQL then, and would fill Redis, and outlive a
+DELETE, for nothing. The broker's keys are Celery's own.
 """
 
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ class Keys:
     def requests(self, owner: str) -> str:
         """The count of an owner's requests."""
         return f"{self.prefix}:requests:{owner}"
+
+    @property
+    def trial(self) -> str:
+        """A key and a channel to try Redis with."""
+        return f"{self.prefix}:trial"
 
     @property
     def cancel(self) -> str:

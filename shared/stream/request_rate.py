@@ -6,7 +6,8 @@ from typing import Final
 
 from shared import clock
 from shared.errors import Limit, RateLimited
-from shared.metrics import REDIS_ERRORS, RedisUse
+from shared.metrics import RedisUse
+from shared.redis_outages import outages
 from shared.stream.connections import OUTAGE, AsyncRedis, answered
 from shared.stream.keys import Keys
 from shared.stream.scripts import COUNT
@@ -42,10 +43,11 @@ class RequestRate:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 count, left = await answered(self._script([self._keys.requests(owner)], [_WINDOW_SECONDS * 1000]))
-        except OUTAGE:
-            REDIS_ERRORS.labels(RedisUse.REQUEST_RATE).inc()
+        except OUTAGE as error:
+            outages.failed(RedisUse.REQUEST_RATE, error)
             self._away_until = clock.monotonic() + _AWAY_SECONDS
             return self._count_here(owner)
+        outages.worked(RedisUse.REQUEST_RATE)
         return count, left / 1000
 
     def _count_here(self, owner: str) -> tuple[int, float]:

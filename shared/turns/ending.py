@@ -1,6 +1,8 @@
 """The one routine that ends a turn: for the worker that finishes it, for a cancel and for the sweeper."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 
 import structlog
 
@@ -21,9 +23,8 @@ from shared.turns import turn_figures
 from shared.turns.outage import outlast
 from shared.wire.response import LOST_NUMBER, Event, ResponseBody
 
-# How long a freeze waits for Redis.
-_FREEZE_SECONDS = 2
-_RETRY_SECONDS = 0.5
+Rest = Callable[[], bool]
+"""What is left of an end once SQL has decided it; it may wait for Redis. Whether this ender wrote the end."""
 
 log = structlog.get_logger()
 
@@ -50,22 +51,43 @@ class TurnEnder:
 
     def end(self, turn: Turn, ending: Ending, error: dict[str, str] | None = None) -> bool:
         """END FROM OUTSIDE; False when somebody else was faster, whose end then stands."""
-        if turn.status is Status.QUEUED and self.end_queued(turn, ending, error):
-            return True
-        taken = self._take_over(turn.id, ending)
-        return taken is not None and self.resume(taken, error)
+        rest = self.begin(turn, ending, error)
+        return rest is not None and rest()
 
-    def end_lost(self, turn: Turn, error: dict[str, str]) -> bool:
-        """Fail a turn whose worker was lost; False when it lives after all, or somebody else was faster."""
+    def begin(self, turn: Turn, ending: Ending, error: dict[str, str] | None = None) -> Rest | None:
+        """What decides, in SQL alone: from here on the end stands, even if this process dies before the rest.
+
+        None when somebody else was faster. Raises as the database does, at once.
+        """
+        if turn.status is Status.QUEUED and (rest := self.begin_queued(turn, ending, error)):
+            return rest
+        with self._database.write() as connection:
+            taken = attempts.take_over(connection, turn.id, ending, lease_seconds=self._lease_seconds)
+        return partial(self.resume, taken, error) if taken else None
+
+    def begin_lost(self, turn: Turn, error: dict[str, str]) -> Rest | None:
+        """The same as a failure, for a turn whose worker was lost; None too when it lives after all."""
         with self._database.write() as connection:
             taken = attempts.take_over(connection, turn.id, "failed", lease_seconds=self._lease_seconds, only_lost=True)
-        return taken is not None and self.resume(taken, error)
+        return partial(self.resume, taken, error) if taken else None
+
+    def begin_queued(self, turn: Turn, ending: Ending, error: dict[str, str] | None = None) -> Rest | None:
+        """The same for a turn that no worker ever had, whose whole end is written; None too when one has it now."""
+        outcome = _outcome(turn, ending, error)
+        opening = lifecycle_events(turn)[: 2 if turn.background else 1]
+        events = opening + _close(opening, outcome)
+        frames = [sse_frame.encode(event) for event in events]
+        journal = _journal(turn, frames)
+        body = events[-1]["response"]
+        with _traced(turn, outcome):
+            done = self._write_once(turn, outcome, lambda c: attempts.end_queued(c, turn, body, outcome, journal))
+        return partial(self._tell_end, turn, events[-1]["sequence_number"], frames[-1]) if done else None
 
     def resume(self, turn: Turn, error: dict[str, str] | None = None) -> bool:
         """The rest of END FROM OUTSIDE, for a turn that was taken over: freeze, fold, close, write, publish."""
         assert turn.ending, "the takeover has set it"
         self._freezer.announce(turn.id)
-        frames = self._freezer.freeze(turn.id, turn.attempt, turn.work, _for_seconds(_FREEZE_SECONDS))
+        frames = self._freezer.freeze(turn.id, turn.attempt, turn.work)
         lost = frames is None or (turn.output_started and not frames)
         events = [] if lost else [sse_frame.decode(frame) for frame in frames or ()]
         outcome = _outcome(turn, turn.ending, error)
@@ -75,58 +97,26 @@ class TurnEnder:
         written = [sse_frame.encode(event) for event in closing]
         journal = _journal(turn, kept + written, lost)
         body = closing[-1]["response"]
-        return self._end_from_outside(
-            turn,
-            outcome,
-            lambda c: attempts.finish_ending(c, fence, turn, body, outcome, journal),
-            closing[-1]["sequence_number"],
-            written[-1],
-        )
+        with _traced(turn, outcome):
+            done = self._write(turn, outcome, lambda c: attempts.finish_ending(c, fence, turn, body, outcome, journal))
+            return done and self._tell_end(turn, closing[-1]["sequence_number"], written[-1])
 
-    def end_queued(self, turn: Turn, ending: Ending, error: dict[str, str] | None = None) -> bool:
-        """End a turn that no worker ever had; False when one has it now, or it has ended."""
-        outcome = _outcome(turn, ending, error)
-        opening = lifecycle_events(turn)[: 2 if turn.background else 1]
-        events = opening + _close(opening, outcome)
-        frames = [sse_frame.encode(event) for event in events]
-        journal = _journal(turn, frames)
-        body = events[-1]["response"]
-        return self._end_from_outside(
-            turn,
-            outcome,
-            lambda c: attempts.end_queued(c, turn, body, outcome, journal),
-            events[-1]["sequence_number"],
-            frames[-1],
-        )
-
-    def _take_over(self, response_id: str, ending: Ending) -> Turn | None:
-        with self._database.write() as connection:
-            return attempts.take_over(connection, response_id, ending, lease_seconds=self._lease_seconds)
-
-    def _end_from_outside(
-        self, turn: Turn, outcome: Outcome, end: Callable[[Connection], bool], number: int, frame: bytes
-    ) -> bool:
-        """Write the end as part of the turn's own trace, then tell subscribers of its last event."""
-        status = outcome.status.value
-        with tracing.span("end from outside", parent=turn.traceparent, response_id=turn.id, status=status):
-            done = self._write(turn, outcome, end)
-            if done:
-                self._freezer.publish_end(turn, number, frame)
-            return done
+    def _tell_end(self, turn: Turn, number: int, frame: bytes) -> bool:
+        self._freezer.publish_end(turn, number, frame)
+        return True
 
     def _write(self, turn: Turn, outcome: Outcome, end: Callable[[Connection], bool]) -> bool:
-        done = outlast(lambda: self._write_once(turn, end), "end_waits_for_database", turn.id)
-        if done:
-            _tell(turn, outcome)
-            turn_figures.ended(turn, outcome)
-        return done
+        return outlast(lambda: self._write_once(turn, outcome, end), "end_waits_for_database", turn.id)
 
-    def _write_once(self, turn: Turn, end: Callable[[Connection], bool]) -> bool:
+    def _write_once(self, turn: Turn, outcome: Outcome, end: Callable[[Connection], bool]) -> bool:
         with self._database.write() as connection:
             done = end(connection)
             following = shares.pass_on(connection, turn, self._owner_share) if done else []
         for one in following:
             self._dispatcher.dispatch(one)
+        if done:
+            _tell(turn, outcome)
+            turn_figures.ended(turn, outcome)
         return done
 
 
@@ -147,6 +137,12 @@ def _tell(turn: Turn, outcome: Outcome) -> None:
     )
 
 
+def _traced(turn: Turn, outcome: Outcome) -> AbstractContextManager[None]:
+    """An end from outside is part of the turn's own trace."""
+    status = outcome.status.value
+    return tracing.span("end from outside", parent=turn.traceparent, response_id=turn.id, status=status)
+
+
 def _outcome(turn: Turn, ending: Ending, error: dict[str, str] | None) -> Outcome:
     at = clock.now()
     return Outcome(status=Status(ending), at=at, error=error, facts=turn_facts(turn, at))
@@ -160,14 +156,3 @@ def _close(events: list[Event], outcome: Outcome, number: int | None = None) -> 
 
 def _journal(turn: Turn, frames: list[bytes], lost: bool = False) -> Journal | None:
     return Journal(turn.work, journals.compress(frames), lost) if turn.logged else None
-
-
-def _for_seconds(seconds: float) -> Callable[[], bool]:
-    """A pause between tries; False once `seconds` have passed since now."""
-    deadline = clock.monotonic() + seconds
-
-    def again() -> bool:
-        clock.pause(_RETRY_SECONDS)
-        return clock.monotonic() < deadline
-
-    return again

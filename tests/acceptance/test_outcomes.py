@@ -9,7 +9,7 @@ from tests.acceptance.turns import answer
 from tests.raw_http import RawStream
 from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import Stack
-from tests.unit.core.event_order import assert_ordered
+from tests.stream_rules import check_stream
 from tests.upstream_steps import Done, Finish, Raw, Say, Step, Think, Tokens, ToolPiece
 
 Event = dict[str, Any]
@@ -24,7 +24,7 @@ class Turn:
         body = {"model": "m", "input": topic, "stream": True, "background": True} | fields
         with RawStream.post(stack.url(), "/responses", body) as stream:
             self.events = list(stream.events())
-        assert_ordered(self.events)
+        check_stream(self.events)
         self.id = self.events[0]["response"]["id"]
         self.stored: dict[str, Any] = client.responses.retrieve(self.id).to_dict(mode="json")
         assert self.stored == self.events[-1]["response"]

@@ -26,6 +26,7 @@ def test_it_tells_who_works_and_what_runs(http: httpx2.Client, upstream: Scripte
     assert told["turns"]["running"] >= 1
     assert told["turns"]["waiting_for"].keys() == {"worker", "share", "turn"}
     assert len(told["api_processes"]) == 2
+    assert told["problems"] == []
     assert {process["version"] for process in told["workers"] + told["api_processes"]} == {VERSION}
     http.post(f"/responses/{turn}/cancel")
     eventually(lambda: status(http)["tiers"]["priority"]["running"] == 0)

@@ -15,7 +15,7 @@ from tests.acceptance.turns import answer, ended
 from tests.raw_http import DONE, RawStream, numbers, text_of
 from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import Stack
-from tests.unit.core.event_order import assert_ordered
+from tests.stream_rules import check_stream
 from tests.unit.core.response_shape import assert_ended
 from tests.upstream_steps import Cut, Gate, Raw, Reply, Say, Stall, Step
 
@@ -54,7 +54,7 @@ def run(troubled: Stack, sdk: OpenAI, upstream: ScriptedUpstream, topic: str) ->
             events = list(stream.events())
         assert stream.frames[-1] == DONE
         assert numbers(events) == list(range(len(events)))
-        assert_ordered(events)
+        check_stream(events)
         stored = ended(sdk, events[0]["response"]["id"])
         assert_ended(events[-1]["response"])
         assert events[-1]["response"] == stored.to_dict(mode="json")

@@ -12,7 +12,7 @@ from tests.eventually import eventually
 from tests.raw_http import DONE, RawStream, numbers, text_of
 from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import Stack
-from tests.unit.core.event_order import assert_ordered
+from tests.stream_rules import check_stream
 from tests.unit.core.response_shape import assert_ended, assert_shape
 from tests.upstream_steps import Say, Think
 
@@ -97,7 +97,7 @@ def test_a_text_stream_is_these_events_in_this_order(stack: Stack, upstream: Scr
         events = list(stream.events())
     assert [event["type"] for event in events] == FOREGROUND_STREAM
     assert numbers(events) == list(range(len(events)))
-    assert_ordered(events)
+    check_stream(events)
     assert [event["response"]["status"] for event in events if "response" in event] == [
         "in_progress",
         "in_progress",
@@ -114,7 +114,7 @@ def test_a_background_stream_also_says_queued(stack: Stack, topic: str) -> None:
         ("response.queued", "queued"),
         ("response.in_progress", "in_progress"),
     ]
-    assert_ordered(events)
+    check_stream(events)
 
 
 def test_every_lifecycle_event_and_the_stored_response_have_the_full_shape(stack: Stack, topic: str) -> None:
@@ -129,13 +129,31 @@ def test_every_lifecycle_event_and_the_stored_response_have_the_full_shape(stack
     assert len({snapshot["created_at"] for snapshot in snapshots}) == 1
 
 
+def assert_held_back_by_nobody(stream: RawStream) -> None:
+    """What keeps proxies from compressing (and so from collecting) a stream, and nginx from buffering it."""
+    assert stream.headers["cache-control"] == "no-cache, no-transform"
+    assert stream.headers["x-accel-buffering"] == "no"
+
+
+def test_every_door_that_streams_asks_proxies_to_hold_back_nothing(stack: Stack, topic: str) -> None:
+    body = {"model": "m", "input": topic, "stream": True, "background": True}
+    with RawStream.post(stack.url(), "/responses", body) as stream:
+        response_id = next(stream.events())["response"]["id"]
+        assert_held_back_by_nobody(stream)
+    for path in ("?stream=true", "/events"):
+        with RawStream.get(stack.url(), f"/responses/{response_id}{path}") as stream:
+            assert_held_back_by_nobody(stream)
+    chat = {"model": "m", "messages": [{"role": "user", "content": topic}], "stream": True}
+    with RawStream.post(stack.url(), "/chat/completions", chat) as stream:
+        assert_held_back_by_nobody(stream)
+
+
 def test_stream_headers_framing_and_the_last_frame(stack: Stack, topic: str) -> None:
     with RawStream.post(stack.url(), "/responses", {"model": "m", "input": topic, "stream": True}) as stream:
         frames = list(stream.raw_events())
     assert stream.status == 200
     assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert stream.headers["cache-control"] == "no-cache"
-    assert stream.headers["x-accel-buffering"] == "no"
+    assert_held_back_by_nobody(stream)
     assert stream.headers["x-request-id"].startswith("req_")
     assert frames[-1] == DONE
     assert frames.count(DONE) == 1
@@ -177,7 +195,7 @@ def test_no_text_can_forge_a_line_of_the_stream(stack: Stack, upstream: Scripted
     assert stream.frames[-1] == DONE
     assert text_of(events) == HOSTILE_TEXT
     assert all(len(frame.decode().splitlines()) == 3 for frame in stream.frames[:-1]), "event, data, blank line"
-    assert_ordered(events)
+    check_stream(events)
 
 
 def test_the_events_route_gives_each_event_its_number_as_id(stack: Stack, http: httpx2.Client, topic: str) -> None:
@@ -199,7 +217,7 @@ def test_every_answer_names_its_request(stack: Stack, path: str) -> None:
 
 def test_readyz_tells_of_database_and_redis(stack: Stack) -> None:
     with RawStream.get(stack.url(), "//readyz") as answered:
-        assert answered.json() == {"status": "ok", "database": True, "redis": True}
+        assert answered.json() == {"status": "ok", "database": True, "redis": True, "problems": []}
 
 
 def test_get_as_a_stream_only_when_asked_to_by_the_query(http: httpx2.Client, topic: str) -> None:

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from shared.core import sse_frame
 from shared.store import journals
 from shared.store.engine import Database
-from shared.wire.response import LOST_NUMBER
-from tests.faults.history import TERMINAL, Event
+from tests.faults.history import Event
+from tests.stream_rules import check_stream
 
 ENDED = ("completed", "incomplete", "failed", "cancelled")
 CHANGED = "a terminal row was changed"
@@ -54,21 +54,6 @@ def row(database: Database, response_id: str) -> Any:
         return connection.execute(text("SELECT * FROM response WHERE id = :id"), {"id": response_id}).one()
 
 
-def check_stream(events: list[Event], *, from_start: bool = True) -> None:
-    """A whole stream, as its reader got it (G13)."""
-    kinds = [event["type"] for event in events]
-    numbers = [event["sequence_number"] for event in events]
-    assert kinds[-1] in TERMINAL, kinds[-3:]
-    assert sum(kind in TERMINAL for kind in kinds) == 1, kinds
-    expected = list(range(numbers[0], numbers[0] + len(numbers)))
-    if numbers[-1] == LOST_NUMBER:
-        expected[-1] = LOST_NUMBER
-    assert numbers == expected, numbers
-    if from_start:
-        assert kinds[0] == "response.created"
-        assert numbers[0] == 0
-
-
 def check_turn(database: Database, response_id: str, streams: Iterable[list[Event]] = ()) -> dict[str, Any]:
     """One turn: ended, and the same in the row, the items, the journal and every stream; its Response."""
     stored = row(database, response_id)
@@ -86,7 +71,7 @@ def check_turn(database: Database, response_id: str, streams: Iterable[list[Even
             check_stream(recorded)
             assert said(recorded) == text_of(body)
     for events in streams:
-        check_stream(events, from_start=False)
+        check_stream(events, whole=events[0]["sequence_number"] == 0, resumed=True)
         assert events[-1]["response"] == body
         if not lost:
             assert said(events) == text_of(body)

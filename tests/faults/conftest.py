@@ -86,7 +86,7 @@ def topic() -> str:
 def stopping_worker(name: str) -> list[str]:
     """A worker's command line, with the stops of `tests.faults.stopping_worker` around its code."""
     command = commands.worker_command(name)
-    module = command.index("celery")
+    module = command.index("workers")
     return [sys.executable, "-m", "tests.faults.stopping_worker", *command[module + 1 :]]
 
 

@@ -14,13 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from celery.__main__ import main
-
 from shared.store import attempts
 from shared.stream.event_log import EventLog
 from shared.turns.ending import TurnEnder
 from tests.faults.writers import stop_between_writes, watch_writers
 from workers import drain, turn_runner
+from workers.__main__ import main
 from workers.attempt import Attempt
 from workers.publisher import Publisher
 from workers.runtime import WorkerRuntime
@@ -112,5 +111,4 @@ def wire() -> None:
 
 if __name__ == "__main__":
     wire()
-    sys.argv[0] = "celery"
-    sys.exit(main())
+    main()

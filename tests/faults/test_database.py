@@ -1,9 +1,12 @@
 """The database away under live turns (G7), and one that cannot be written (decision: 503 before accepting)."""
 
+import json
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psutil
@@ -17,6 +20,7 @@ from tests.faults.conftest import NewSite
 from tests.faults.history import Follower
 from tests.faults.site import LEASE_SECONDS, Site, gate, voices
 from tests.figures import Figures
+from tests.raw_http import request_bytes
 from tests.services import Postgres
 from tests.tcp_proxy import TcpProxy
 
@@ -99,6 +103,45 @@ def test_a_post_without_a_database_is_a_503_that_may_be_repeated(
     assert refused.status_code == 503, refused.text
     assert refused.headers["retry-after"]
     eventually(lambda: postgres_site.post(topic, background=True).status_code == 200)
+
+
+def test_a_cancel_without_a_database_is_a_503_and_the_next_one_stands(
+    postgres_site: Site, proxy: TcpProxy, topic: str
+) -> None:
+    """A 200 means cancelled."""
+    voices(postgres_site.upstream, topic, gates=[3])
+    response_id = postgres_site.background(topic)
+    call = postgres_site.upstream.wait_at(gate(topic, 3))
+    url = f"{postgres_site.urls[0]}/responses/{response_id}/cancel"
+    proxy.refuse()
+    try:
+        refused = postgres_site.http.post(url)
+    finally:
+        proxy.pass_on()
+    assert refused.status_code == 503, refused.text
+    assert refused.headers["retry-after"]
+    assert not call.closed_by_client
+    eventually(lambda: postgres_site.http.post(url).is_success)
+    assert postgres_site.get(response_id)["status"] == "cancelled"
+    call.wait_closed_by_client()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])
+def test_a_client_that_leaves_while_the_database_is_away_takes_its_turn_with_it(
+    postgres_site: Site, proxy: TcpProxy, topic: str, stream: bool
+) -> None:
+    """G19: as soon as it is back."""
+    voices(postgres_site.upstream, topic, gates=[3])
+    body = json.dumps({"model": "m", "input": topic, "stream": stream}).encode()
+    address = urlsplit(postgres_site.urls[0])
+    with socket.create_connection((address.hostname, address.port), timeout=10) as client:
+        client.sendall(request_bytes(postgres_site.urls[0], "POST", "/responses", body))
+        call = postgres_site.upstream.wait_at(gate(topic, 3))
+        proxy.refuse()
+    eventually(lambda: '"disconnect_waits_for_database"' in postgres_site.stack.apis[0].said)
+    proxy.pass_on()
+    call.wait_closed_by_client()
+    postgres_site.upstream.open(gate(topic, 3))
 
 
 @pytest.mark.parametrize("how", ["refuse", "blackhole"])

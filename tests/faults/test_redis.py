@@ -144,7 +144,7 @@ def test_streams_opened_meanwhile_begin_and_end(site: Site, redis: FaultyRedis, 
 
 @pytest.mark.parametrize("how", AWAY)
 def test_cancel_and_delete_work_meanwhile(site: Site, redis: FaultyRedis, topic: str, how: str) -> None:
-    """Nothing tells the worker; its next renewal does."""
+    """Nothing tells the worker; it sees it in SQL."""
     voices(site.upstream, topic, gates=[3])
     response_id = site.background(topic)
     call = site.upstream.wait_at(gate(topic, 3))

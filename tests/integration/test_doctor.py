@@ -58,13 +58,40 @@ def test_an_evicting_redis_is_bad(own_valkey: EmbeddedValkey) -> None:
     assert "set it to noeviction" in findings["redis"]
 
 
+def test_a_redis_that_takes_no_writes_is_bad_although_it_answers(own_valkey: EmbeddedValkey) -> None:
+    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    assert "problems        none" in CliRunner().invoke(app, ["status"]).stdout
+    with redis.Redis.from_url(own_valkey.url) as client:
+        client.replicaof("127.0.0.1", 1)
+    _, findings = doctor()
+    assert findings["redis"].startswith("BAD")
+    assert "is a replica and takes no writes" in findings["redis"]
+    assert "have the URL name the primary (TURNSTONE_REDIS_URL)" in findings["redis"]
+    assert "redis is a replica and takes no writes" in CliRunner().invoke(app, ["status"]).stdout
+
+
+def test_credentials_that_redis_refuses_are_named_by_what_is_wrong(
+    own_valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURNSTONE_REDIS_URL", own_valkey.url.replace("redis://:", "redis://:not"))
+    _, findings = doctor()
+    for part in ("redis", "broker"):
+        assert "refuses the user or the password" in findings[part]
+
+
 def test_a_part_that_raises_leaves_the_others_standing(
     own_valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TURNSTONE_DATABASE_URL", "postgresql://user:s3cret@127.0.0.1:1/nothing")
     monkeypatch.setenv("TURNSTONE_UPSTREAM_BASE_URL", "http://127.0.0.1:1/v1")
     result, findings = doctor()
-    assert [name for name in findings if findings[name].startswith("ok")] == ["settings", "disk", "redis", "broker"]
+    assert [name for name in findings if findings[name].startswith("ok")] == [
+        "settings",
+        "disk",
+        "files",
+        "redis",
+        "broker",
+    ]
     assert "TURNSTONE_DATABASE_URL" in findings["database"]
     assert "s3cret" not in result.output
 

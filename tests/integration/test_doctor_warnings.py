@@ -9,6 +9,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from shared import descriptors
 from shared.cli import doctor, doctor_checks
 from shared.cli.embedded_valkey import EmbeddedValkey
 from shared.settings import Settings
@@ -92,7 +93,7 @@ def test_of_a_redis_that_is_nearly_full(check: Check, own_valkey: EmbeddedValkey
     settings = Settings(redis_url=SecretStr(own_valkey.url))
     with redis.Redis.from_url(own_valkey.url) as client:
         used = client.info("memory")["used_memory"]
-        for most, told in ((2 * used, "ok"), (used, "warn")):
+        for most, told in ((2 * used, "ok"), (used * 23 // 20, "warn")):
             client.config_set("maxmemory", most)
             assert check("redis", settings).startswith(told)
 
@@ -103,3 +104,12 @@ def test_of_an_upstream_that_lists_no_models(check: Check) -> None:
         said = check("upstream", Settings(upstream_base_url=f"{server.base_url}/somewhere"))
     assert said.startswith("warn")
     assert "turns do not need its list of models" in said
+
+
+def test_of_fewer_open_files_than_are_needed(check: Check, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check("files", settings).startswith("ok")
+    monkeypatch.setattr(descriptors, "obtainable", lambda: 1024)
+    said = check("files", settings)
+    assert said.startswith("warn")
+    assert "1024 at most" in said
+    assert "LimitNOFILE" in said

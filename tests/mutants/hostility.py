@@ -10,7 +10,58 @@ _TRACES = "shared/open_telemetry.py"
 _TRACE_TESTS = "tests/unit/test_tracing.py"
 _ONE_COMPLAINT = f"{_SHAPES}::test_wrong_values_have_one_complaint"
 
+_FEW = "tests/acceptance/test_few_descriptors.py"
+_ROOM = "tests/unit/test_descriptors.py"
+
 HOSTILITY = (
+    Safeguard(
+        "a process raises its limit of open files",
+        "S9",
+        "shared/descriptors.py",
+        "    limit = min(wanted, hard)\n",
+        "    limit = soft\n",
+        (f"{_ROOM}::test_the_soft_limit_is_raised_as_far_as_needed_and_possible",),
+    ),
+    Safeguard(
+        "no more streams than there are descriptors for",
+        "S9",
+        "shared/descriptors.py",
+        "min(settings.streams_per_process, (free - ordinary) // 2)",
+        "settings.streams_per_process",
+        (f"{_ROOM}::test_what_may_be_held_leaves_the_rest_its_own",),
+    ),
+    Safeguard(
+        "idle connections make room for new ones",
+        "S9",
+        "api/connections.py",
+        "            if self._idle:\n",
+        "            if False:\n",
+        (f"{_FEW}::test_idle_connections_keep_nobody_out",),
+    ),
+    Safeguard(
+        "health checks are answered where all else is refused",
+        "S9",
+        "api/http_protocol.py",
+        ' or self.url.partition(b"?")[0] in _ALWAYS_ANSWERED',
+        "",
+        (f"{_FEW}::test_foreground_callers_are_refused_before_health_checks",),
+    ),
+    Safeguard(
+        "connections without a free descriptor are refused",
+        "S9",
+        "api/connections.py",
+        "return count <= self.most",
+        "return True",
+        (f"{_FEW}::test_foreground_callers_are_refused_before_health_checks",),
+    ),
+    Safeguard(
+        "event streams ask not to be transformed",
+        "S1",
+        "api/sse.py",
+        '"no-cache, no-transform"',
+        '"no-cache"',
+        ("tests/acceptance/test_wire_shapes.py::test_every_door_that_streams_asks_proxies_to_hold_back_nothing",),
+    ),
     Safeguard(
         "a head has an end",
         "S9",

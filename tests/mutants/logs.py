@@ -101,12 +101,12 @@ LOGS = (
         "G3",
         _PUBLISHER,
         """\
-        raised = await self._event_log.raise_fence(turn_log.response_id, turn_log.attempt)
-        return raised and await self._renew(turn_log.response_id, turn_log.attempt)
+            raised = await self._event_log.raise_fence(turn_log.response_id, turn_log.attempt)
+            return raised and await self._renew(turn_log.response_id, turn_log.attempt)
 """,
         """\
-        held = await self._renew(turn_log.response_id, turn_log.attempt)
-        return held and await self._event_log.raise_fence(turn_log.response_id, turn_log.attempt)
+            held = await self._renew(turn_log.response_id, turn_log.attempt)
+            return held and await self._event_log.raise_fence(turn_log.response_id, turn_log.attempt)
 """,
         (f"{_PUBLISHER_TESTS}::test_a_flushed_redis_gets_everything_again",),
     ),

@@ -101,7 +101,7 @@ ORDER = (
         "the sweeper lets go nobody whose predecessor is active",
         "G22",
         "shared/store/sweeping.py",
-        "predecessor.c.id == RESPONSE.c.waits_for, predecessor.c.status.in_(ACTIVE)",
+        'predecessor.c.id == RESPONSE.c.waits_for, text(f"predecessor.{IS_ACTIVE.text}")',
         "predecessor.c.id == RESPONSE.c.waits_for, predecessor.c.status == Status.IN_PROGRESS",
         ("tests/integration/store/test_sweeping.py::test_a_turn_whose_predecessor_no_longer_runs_is_let_go",),
     ),

@@ -4,6 +4,7 @@ from tests.mutants.safeguard import Safeguard
 
 _STATEMENTS = "shared/store/attempt_statements.py"
 _SWEEPING = "shared/store/sweeping.py"
+_CONTACT = "shared/turns/database_contact.py"
 _SWEEPER = "shared/turns/sweeper.py"
 _ALIVE = "shared/store/abandoned.py"
 _STORE = "tests/integration/store"
@@ -46,8 +47,8 @@ RECOVERY = (
         "a turn that waits misses no message",
         "Q1",
         _SWEEPING,
-        "RESPONSE.c.status == Status.QUEUED, RESPONSE.c.waits_for.is_(None)",
-        "RESPONSE.c.status == Status.QUEUED",
+        "_queued(), RESPONSE.c.waits_for.is_(None), RESPONSE.c.dispatched_at",
+        "_queued(), RESPONSE.c.dispatched_at",
         (f"{_STORE}/test_sweeping.py::test_a_message_counts_as_lost_only_after_a_while_and_is_sent_once",),
     ),
     Safeguard(
@@ -62,8 +63,8 @@ RECOVERY = (
         "no more messages are sent than the broker lacks",
         "Q1",
         _SWEEPER,
-        "self._read(sweeping.count_queued) - self._dispatcher.depth()",
-        "self._read(sweeping.count_queued) + 0 * self._dispatcher.depth()",
+        "missing = queued - self._dispatcher.depth()",
+        "missing = queued + 0 * self._dispatcher.depth()",
         (f"{_TURNS}/test_sweeper.py::test_no_more_messages_are_sent_than_the_broker_lacks",),
     ),
     Safeguard(
@@ -78,8 +79,8 @@ RECOVERY = (
         "lost turns are those whose lease is over",
         "Q2",
         _SWEEPING,
-        "RESPONSE.c.status == Status.IN_PROGRESS, RESPONSE.c.lease_until < database_now()",
-        "RESPONSE.c.status == Status.IN_PROGRESS",
+        "and_(_running(), RESPONSE.c.lease_until < database_now())",
+        "_running()",
         (f"{_STORE}/test_claim.py::test_the_sweepers_takeover_is_the_counterpart_of_the_restart",),
     ),
     Safeguard(
@@ -126,17 +127,49 @@ RECOVERY = (
         "no lease is judged right after an outage",
         "G7",
         _SWEEPER,
-        "if clock.monotonic() >= self._outage_over + quiet_seconds else []",
-        "if quiet_seconds else []",
+        "return change(connection) if self._contact.undisturbed(seconds) else None",
+        "return change(connection) if seconds else None",
         (f"{_TURNS}/test_sweeper.py::test_after_an_outage_leases_are_judged_only_a_lease_later",),
     ),
     Safeguard(
         "an outage is noticed by the silence before it",
         "G7",
-        _SWEEPER,
-        "            self._outage_over = now\n",
-        "            pass\n",
+        _CONTACT,
+        "                self._disturbed_at = now\n",
+        "                pass\n",
         (f"{_TURNS}/test_sweeper.py::test_after_an_outage_leases_are_judged_only_a_lease_later",),
+    ),
+    Safeguard(
+        "a step of the database's clock is no proof of a loss",
+        "G10",
+        _CONTACT,
+        "        self._disturbed_at = clock.monotonic()\n",
+        "",
+        (f"{_TURNS}/test_clock_steps.py::test_after_a_step_leases_are_judged_only_a_lease_later",),
+    ),
+    Safeguard(
+        "a turn is not older because the clock has stepped",
+        "G10",
+        _CONTACT,
+        "        self._ahead += max(0.0, step)\n",
+        "",
+        (f"{_TURNS}/test_clock_steps.py::test_turns_are_not_older_after_a_step_forward",),
+    ),
+    Safeguard(
+        "a lease from the future ends",
+        "G10",
+        _SWEEPING,
+        "RESPONSE.c.lease_until > database_now() + 2 * lease_seconds",
+        "RESPONSE.c.lease_until > database_now() + 1e9",
+        (f"{_TURNS}/test_clock_steps.py::test_a_lease_from_the_future_keeps_no_lost_turn",),
+    ),
+    Safeguard(
+        "a sweep reads no turn that has ended",
+        "Q1",
+        _SWEEPING,
+        "and_(IS_ACTIVE, RESPONSE.c.status == Status.IN_PROGRESS)",
+        "and_(RESPONSE.c.status == Status.IN_PROGRESS)",
+        ("tests/integration/turns/test_idle_statements.py",),
     ),
     Safeguard(
         "nothing stops the sweeper",
@@ -168,8 +201,8 @@ RECOVERY = (
         "the turns of an API process not seen for long are abandoned",
         "G17",
         _ALIVE,
-        "API_PROCESS.c.id == RESPONSE.c.waiter, API_PROCESS.c.seen_at >= database_now() - unseen_seconds",
-        "API_PROCESS.c.id == RESPONSE.c.waiter",
+        "where(API_PROCESS.c.id == RESPONSE.c.waiter, lately)",
+        "where(API_PROCESS.c.id == RESPONSE.c.waiter)",
         (
             f"{_STORE}/test_abandoned.py::test_the_turns_of_a_process_are_abandoned_exactly_when_it_was_not_seen_for_so_long",
         ),

@@ -1,11 +1,13 @@
 """All safeguards, in the order of the table, and what the codes of their guarantees stand for."""
 
+from tests.mutants.ends import ENDS
 from tests.mutants.fences import FENCES
 from tests.mutants.figures import FIGURES
 from tests.mutants.hostility import HOSTILITY
 from tests.mutants.logs import LOGS
 from tests.mutants.operators import OPERATORS
 from tests.mutants.order import ORDER
+from tests.mutants.outages import OUTAGES
 from tests.mutants.readers import READERS
 from tests.mutants.recovery import RECOVERY
 from tests.mutants.requests import REQUESTS
@@ -23,7 +25,9 @@ SAFEGUARDS = (
     *RECOVERY,
     *SHARES,
     *LOGS,
+    *OUTAGES,
     *READERS,
+    *ENDS,
     *WORKERS,
     *REQUESTS,
     *WEBSOCKETS,

@@ -93,8 +93,8 @@ SHARES = (
         "requests are counted while Redis is away",
         "Q6",
         "shared/stream/request_rate.py",
-        "        except OUTAGE:\n",
-        "        except ZeroDivisionError:\n",
+        "        except OUTAGE as error:\n",
+        "        except ZeroDivisionError as error:\n",
         ("tests/integration/stream/test_request_rate.py::test_while_redis_is_away_each_process_counts_for_itself",),
     ),
 )

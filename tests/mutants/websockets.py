@@ -14,7 +14,7 @@ WEBSOCKETS = (
         "a WebSocket's client that leaves takes its foreground turns with it",
         "G19",
         _CONNECTION,
-        "            await foreground.cancel(runtime, turn)\n",
+        "            on_disconnect = partial(foreground.cancel, runtime, turn)\n",
         "            pass\n",
         (f"{_ENDS}::test_it_is_noticed_before_the_model_has_said_anything",),
     ),

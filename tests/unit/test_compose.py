@@ -11,12 +11,20 @@ import yaml
 
 from shared.cli import commands
 from shared.cli.main import app
-from shared.settings import Settings
+from shared.cli.stack import WORKER_STOP_SECONDS
+from shared.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
 COMMANDS = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
 OURS = {"migrate", "api", "worker", "flower"}
+SETTINGS = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+MADE_OF = {  # the first key's volume, the count of containers, and what Prometheus reads
+    "TURNSTONE_BOOTSTRAP_KEY_FILE",
+    "TURNSTONE_WORKER_PROCESSES",
+    "TURNSTONE_WORKER_METRICS_HOST",
+    "TURNSTONE_WORKER_METRICS_PORT",
+}
 LASTING = {"proxy", "api", "worker", "flower", "postgres", "redis", "prometheus", "grafana"}
 
 
@@ -43,9 +51,29 @@ def test_there_are_two_of_what_serves_and_as_many_workers_as_shares_are_counted_
     assert worker["deploy"]["replicas"] == worker["environment"]["TURNSTONE_WORKER_PROCESSES"] == "${WORKERS:-2}"
 
 
-def test_what_it_asks_for_is_in_the_example_and_the_other_way_round() -> None:
+def test_what_it_asks_for_is_in_the_example() -> None:
     asked = set(re.findall(r"(?<!\$)\$\{(\w+)", FILE.read_text()))
-    assert asked == set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    shown = set(re.findall(r"^(?:# )?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert asked - {"TURNSTONE_ENV"} <= shown
+
+
+def test_whatever_the_example_sets_is_read_by_somebody() -> None:
+    asked = set(re.findall(r"(?<!\$)\$\{(\w+)", FILE.read_text()))
+    given = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert given <= asked | SETTINGS
+
+
+@pytest.mark.parametrize("service", sorted(OURS))
+def test_every_setting_in_the_env_file_reaches_every_process(services: dict[str, Any], service: str) -> None:
+    """What compose sets itself either gives way to `.env`, or is what the containers are made of."""
+    assert services[service]["env_file"] == [{"path": ".env", "required": False}]
+    for name, value in services[service]["environment"].items():
+        assert f"${{{name}:" in str(value) or name in MADE_OF, name
+
+
+@pytest.mark.parametrize("service", ["api", "worker"])
+def test_files_that_settings_name_can_be_mounted(services: dict[str, Any], service: str) -> None:
+    assert "${CONFIG_DIR:-./ops/config}:/config:ro" in services[service]["volumes"]
 
 
 def test_no_password_has_a_default() -> None:
@@ -75,14 +103,16 @@ def test_every_lasting_service_has_a_health_check(services: dict[str, Any], serv
     assert {"test", "interval", "timeout"} <= set(services[service]["healthcheck"])
 
 
-@pytest.mark.parametrize(
-    ("service", "takes"),
-    [("api", commands.API_GRACE_SECONDS), ("worker", Settings.model_fields["drain_seconds"].default)],
-)
-def test_containers_are_given_longer_to_stop_than_they_take(
-    services: dict[str, Any], service: str, takes: float
-) -> None:
-    assert int(services[service]["stop_grace_period"].removesuffix("s")) >= takes + 10
+def test_containers_are_given_longer_to_stop_than_they_take(services: dict[str, Any]) -> None:
+    drain = seconds(services["worker"]["environment"]["TURNSTONE_DRAIN_SECONDS"])
+    assert drain >= Settings.model_fields["drain_seconds"].default
+    assert seconds(services["worker"]["stop_grace_period"]) >= drain + WORKER_STOP_SECONDS
+    assert seconds(services["api"]["stop_grace_period"]) >= commands.API_GRACE_SECONDS + 10
+
+
+def seconds(text: str) -> int:
+    """A number of seconds, or the default in `${NAME:-60s}`."""
+    return int(re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", text).removesuffix("s"))
 
 
 def test_containers_of_ours_can_change_nothing_of_themselves(services: dict[str, Any]) -> None:
@@ -93,7 +123,7 @@ def test_containers_of_ours_can_change_nothing_of_themselves(services: dict[str,
 
 def test_the_first_key_outlives_the_container_that_made_it(services: dict[str, Any]) -> None:
     assert services["api"]["environment"]["TURNSTONE_BOOTSTRAP_KEY_FILE"].startswith("/data/")
-    assert services["api"]["volumes"] == ["keys:/data"]
+    assert "keys:/data" in services["api"]["volumes"]
 
 
 @pytest.mark.parametrize("service", ["postgres", "redis"])
@@ -110,7 +140,8 @@ def test_redis_appends_never_evicts_and_takes_its_password_by_standard_input(ser
 
 def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
     named = set(yaml.safe_load(FILE.read_text())["volumes"])
-    mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])}
+    volumes = [volume for service in services.values() for volume in service.get("volumes", [])]
+    mounted = {re.sub(r"\$\{\w+:-(.*?)\}", r"\1", volume).split(":")[0] for volume in volumes}
     assert all((ROOT / one).exists() for one in mounted - named)
     assert named <= mounted
 

@@ -18,18 +18,31 @@ class Overtaken:
     """An API process that sees a turn run, and finds it completed once it has tried to end it."""
 
     settings = SimpleNamespace(cancel_wait_seconds=3)
-    ender = SimpleNamespace(end=None)
+    ender = SimpleNamespace(begin=None)
 
     def __init__(self) -> None:
         self.status = Status.IN_PROGRESS
 
-    async def read(self, *_: Any) -> Stored:
+    async def read_now(self, *_: Any) -> Stored:
         body = None if self.status is Status.IN_PROGRESS else "{}"
         return Stored(new_turn(status=self.status, attempt=1), body)
 
-    async def end(self, *_: Any) -> bool:
+    async def begin_end(self, *_: Any) -> None:
         self.status = Status.COMPLETED
-        return False
+
+
+class Lost(Overtaken):
+    """One whose sweeper has begun to fail the turn, after its worker was lost."""
+
+    async def read_now(self, *_: Any) -> Stored:
+        return Stored(new_turn(status=Status.IN_PROGRESS, attempt=2, ending="failed"), None)
+
+
+async def test_a_turn_that_is_being_failed_is_not_said_to_be_cancelled() -> None:
+    """A 200 means cancelled."""
+    runtime: Any = Lost()
+    with pytest.raises(InvalidRequest, match="Cannot cancel a failed response"):
+        await responses.cancel("resp_1", runtime, OWNER)
 
 
 async def test_a_cancel_that_comes_too_late_is_refused() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api import response_stream
+from api import response_stream, sse
 from shared.stream.keys import Live
 from tests.stored_turns import new_turn
 
@@ -33,6 +33,26 @@ class Stopping:
     async def _nothing(self) -> AsyncGenerator[Live | None, None]:
         await asyncio.Event().wait()
         yield None
+
+
+async def test_a_reader_that_is_slow_to_stop_keeps_nobodys_turn_running() -> None:
+    """G19: it may have to leave a channel of a Redis that does not answer."""
+    told, redis = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_stop() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await redis.wait()
+
+    async def leave() -> None:
+        await asyncio.sleep(0)
+
+    delivering = asyncio.create_task(sse.deliver(slow_to_stop(), leave(), asyncio.Event(), told.set))
+    async with asyncio.timeout(SECONDS):
+        await told.wait()
+        redis.set()
+        await delivering
 
 
 async def ignore(_message: Any) -> None:

@@ -50,7 +50,7 @@ def test_without_an_endpoint_no_tracer_is_imported() -> None:
 
 def test_an_endpoint_without_the_extra_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "shared.open_telemetry", None)
-    with pytest.raises(SettingsError, match=r"pip install 'turnstone\[tracing\]'"):
+    with pytest.raises(SettingsError, match=r"requirements/tracing\.txt"):
         tracing.start(Settings(tracing_endpoint="http://127.0.0.1:1"), "api")
 
 

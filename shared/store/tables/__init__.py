@@ -2,6 +2,7 @@
 
 from shared.store.tables.callers import API_KEY, IDEMPOTENCY
 from shared.store.tables.columns import METADATA
+from shared.store.tables.labels import CONVERSATION_LABEL, RESPONSE_LABEL
 from shared.store.tables.processes import API_PROCESS, WORKER_PROCESS
 from shared.store.tables.turns import CONVERSATION, IS_ACTIVE, IS_HELD_BACK, IS_TOOL_ITEM, ITEM, JOURNAL, RESPONSE
 from shared.store.tables.webhooks import WEBHOOK_DELIVERY, WEBHOOK_ENDPOINT
@@ -10,6 +11,7 @@ __all__ = [
     "API_KEY",
     "API_PROCESS",
     "CONVERSATION",
+    "CONVERSATION_LABEL",
     "IDEMPOTENCY",
     "IS_ACTIVE",
     "IS_HELD_BACK",
@@ -18,6 +20,7 @@ __all__ = [
     "JOURNAL",
     "METADATA",
     "RESPONSE",
+    "RESPONSE_LABEL",
     "WEBHOOK_DELIVERY",
     "WEBHOOK_ENDPOINT",
     "WORKER_PROCESS",

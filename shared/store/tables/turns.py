@@ -33,9 +33,12 @@ class ResponseRow(Row, table=True):
     __table_args__ = (
         UniqueConstraint("id"),
         Index(None, "owner", "position"),
-        Index(None, "previous_response_id"),
-        Index(None, "ended_at"),
-        Index(None, "conversation_id", "position"),
+        Index("ix_response_owner_status", "owner", "status", "position"),
+        partial_index("ix_response_followed", "previous_response_id", where=text("previous_response_id IS NOT NULL")),
+        partial_index("ix_response_ended", "ended_at", "position", where=text("ended_at IS NOT NULL")),
+        partial_index(
+            "ix_response_in_conversation", "conversation_id", "position", where=text("conversation_id IS NOT NULL")
+        ),
         partial_index("ix_response_waits_for", "waits_for", where=text("waits_for IS NOT NULL")),
         partial_index("ix_response_active", "status", "lease_until", where=IS_ACTIVE),
         partial_index("ix_response_conversation_id_active", "conversation_id", "position", where=IS_ACTIVE),

@@ -14,7 +14,7 @@ from shared.wire.answers.responses import (
     Response,
     ResponsePage,
 )
-from shared.wire.answers.server import Health, Model, ModelList, Readiness, ServerStatus, UpstreamAnswer
+from shared.wire.answers.server import Health, Model, ModelList, ProbeEvent, Readiness, ServerStatus, UpstreamAnswer
 
 __all__ = [
     "Answer",
@@ -33,6 +33,7 @@ __all__ = [
     "ModelList",
     "OutputHostedItem",
     "Page",
+    "ProbeEvent",
     "Readiness",
     "Response",
     "ResponsePage",

@@ -33,11 +33,12 @@ class Health(Answer):
 
 
 class Readiness(Answer):
-    """Whether turns can be accepted, and what answers."""
+    """Whether turns can be accepted, and what answers. `problems`: why they will wait, and what to do about it."""
 
     status: Literal["ok", "unavailable", "stopping"]
     database: bool
     redis: bool
+    problems: list[str]
 
 
 class QueueStatus(Answer):
@@ -71,7 +72,10 @@ class ProcessStatus(Answer):
 
 
 class ServerStatus(Answer):
-    """The deployment as a whole. `recoveries`: of each kind, since the start of the processes that live."""
+    """The deployment as a whole. `recoveries`: of each kind, since the start of the processes that live.
+
+    `problems`: as `/readyz` tells them.
+    """
 
     object: Literal["turnstone.status"]
     version: str
@@ -81,3 +85,11 @@ class ServerStatus(Answer):
     workers: list[ProcessStatus]
     api_processes: list[ProcessStatus]
     recoveries: dict[str, int]
+    problems: list[str]
+
+
+class ProbeEvent(Answer):
+    """One of a few events that are sent with a pause before each but the first."""
+
+    type: Literal["turnstone.stream_probe"]
+    sequence_number: int

@@ -19,7 +19,7 @@ from shared.store.database_clock import database_now
 from shared.store.engine import Connection, Database
 from shared.store.tables import RESPONSE
 from tests.integration.store.stepped_rows import LEASE, Stored, contents, put, read
-from tests.stored_turns import NOW, OWNER, body_of, new_turn, said
+from tests.stored_turns import NOW, OWNER, body_of, new_turn, purge_once, said
 
 
 class Held(NamedTuple):
@@ -183,7 +183,7 @@ def _send_again(connection: Connection, _turns: Turns) -> dict[str, Held]:
 
 def _purge(connection: Connection, turns: Turns) -> dict[str, Held]:
     before = responses.look(connection, list(turns))
-    erased = sweeping.purge(connection, older_than_seconds=0, limit=_MANY)
+    erased = purge_once(connection, older_than_seconds=0, limit=_MANY)
     gone = before.keys() - responses.look(connection, list(turns)).keys()
     assert len(gone) == erased
     return {one: Held() for one in gone}

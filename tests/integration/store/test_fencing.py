@@ -245,6 +245,16 @@ def test_a_finished_turn_holds_its_end_its_output_and_its_events(database: Datab
         assert journals.read(connection, "mallory", turn.id) is None
 
 
+def test_the_events_of_an_unstored_turn_are_there_for_those_who_read_them_already(database: Database) -> None:
+    """G13: a reader that hears of the end from the row; every other route answers 404."""
+    turn = claimed(database, background=False, stream=True, store=False)
+    assert do(database, finish, turn)
+    with database.read() as connection:
+        assert journals.read(connection, OWNER, turn.id) is not None
+        assert journals.read(connection, "mallory", turn.id) is None
+        assert responses.get(connection, OWNER, turn.id) is None
+
+
 def test_an_end_from_outside_goes_in_two_steps_and_once(database: Database) -> None:
     """G20: takeover, then the end under the row's own `ending`; a second cancel finds nothing to take."""
     turn = claimed(database)

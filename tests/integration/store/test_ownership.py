@@ -133,8 +133,8 @@ def test_what_was_not_stored_is_erased_when_its_time_is_up(database: Database) -
 
     change(database, foreground.id, erase_at=database_now() - 1)
     with database.write() as connection:
-        assert responses.erase_due(connection) == 1
-        assert responses.erase_due(connection) == 0
+        assert responses.erase_due(connection, limit=100) == 1
+        assert responses.erase_due(connection, limit=100) == 0
         assert set(responses.look(connection, list(kept))) == {background.id, stored.id, running.id}
 
 

@@ -172,8 +172,8 @@ def test_the_listing_of_one_conversations_responses_does_not_read_the_others(dat
     for filters in ({"conversation_id": conversation_id, "status": None}, {"conversation_id": None, "status": None}):
         with database.read() as connection, statements_of(database) as statements:
             responses.page(connection, OWNER, PageRequest(limit=2), labels={}, **filters)  # type: ignore[arg-type]
-        (plan,) = plans_of(database, statements)
-        assert not any(word in plan for word in ("Seq Scan", "SCAN")), plan
+        for plan in plans_of(database, statements):
+            assert not any(word in plan for word in ("Seq Scan", "SCAN")), plan
 
 
 def _fill_with_turns(database: Database, conversation_id: str, count: int) -> None:

@@ -3,16 +3,16 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from shared.core.turn import Turn
-from shared.store import creation, items, responses, sweeping
+from shared.store import creation, items, responses
 from shared.store.database_clock import database_now
 from shared.store.engine import Database
 from tests.stored_conversations import contents, converse, delete, take_out
-from tests.stored_turns import OWNER, answered, change, claimed, create, everything, new_turn, texts
+from tests.stored_turns import OWNER, answered, change, claimed, create, everything, new_turn, purge_once, texts
 
 
 def purge(database: Database, older_than_seconds: float = 50) -> int:
     with database.write() as connection:
-        return sweeping.purge(connection, older_than_seconds=older_than_seconds, limit=100)
+        return purge_once(connection, older_than_seconds=older_than_seconds, limit=100)
 
 
 def purge_all(database: Database) -> int:

@@ -12,7 +12,7 @@ from shared.store import responses, sweeping
 from shared.store.database_clock import database_now
 from shared.store.engine import Connection, Database
 from shared.store.tables import RESPONSE
-from tests.stored_turns import SHARE, answered, change, claimed, create, expire, row
+from tests.stored_turns import SHARE, answered, change, claimed, create, expire, purge_once, row
 
 SWEEPERS = 6
 
@@ -162,7 +162,7 @@ def test_old_responses_are_purged_from_the_ends_of_their_chains(database: Databa
     purged = []
     for _ in range(3):
         with database.write() as connection:
-            purged.append(sweeping.purge(connection, older_than_seconds=50, limit=100))
+            purged.append(purge_once(connection, older_than_seconds=50, limit=100))
     assert purged == [1, 0, 0]
     with database.read() as connection:
         left = set(responses.look(connection, [turn.id for turn in (*old, old_root, young, running)]))
@@ -178,6 +178,6 @@ def test_a_purge_takes_whole_chains_in_rounds_and_no_more_than_asked_for(databas
     purged: list[int] = []
     while not purged or purged[-1]:
         with database.write() as connection:
-            purged.append(sweeping.purge(connection, older_than_seconds=50, limit=2))
+            purged.append(purge_once(connection, older_than_seconds=50, limit=2))
     assert sum(purged) == 7
     assert max(purged) <= 2

@@ -188,7 +188,7 @@ async def test_a_freeze_stops_the_log_and_returns_it(
     client = connect(redis_url)
     freezer = LogFreezer(client, keys, KEEP_SECONDS)
     for _ in range(2):
-        assert freezer.freeze(TURN, 2, 1, lambda: False) == frames(0, 12)
+        assert freezer.freeze(TURN, 2, 1) == frames(0, 12)
         assert await append(log, 12, 1) == REFUSED
     assert KEEP_SECONDS - 20 < await redis.ttl(keys.fence(TURN)) <= KEEP_SECONDS
     client.close()
@@ -199,7 +199,7 @@ async def test_a_freeze_never_lowers_the_fence_and_knows_an_empty_log(
 ) -> None:
     await log.raise_fence(TURN, 5)
     client = connect(redis_url)
-    assert LogFreezer(client, keys, KEEP_SECONDS).freeze(TURN, 2, 1, lambda: False) == []
+    assert LogFreezer(client, keys, KEEP_SECONDS).freeze(TURN, 2, 1) == []
     assert await redis.get(keys.fence(TURN)) == b"5"
     client.close()
 

@@ -16,9 +16,9 @@ from shared.core.turn import Turn
 from shared.core.turn_status import Status
 from shared.store import attempts, journals
 from shared.store.engine import Database
+from shared.stream import freeze
 from shared.stream.keys import ENDED_LOG_SECONDS, Live
 from shared.stream.scripts import REFUSED
-from shared.turns import ending
 from shared.wire.response import LOST_NUMBER, Event
 from tests.integration.turns.stage import KEEP_SECONDS, Stage
 from tests.services import Postgres
@@ -143,7 +143,7 @@ def test_without_redis_a_turn_is_cancelled_as_lost(
     database: Database, own_valkey: EmbeddedValkey, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G6: cancel works on SQL alone, after asking Redis for a while."""
-    monkeypatch.setattr(ending, "_FREEZE_SECONDS", 0.05)
+    monkeypatch.setattr(freeze, "_FREEZE_SECONDS", 0.05)
     stage = Stage(database, own_valkey.url, key_prefix)
     turn = claimed(database)
     stage.start_output(turn)
@@ -204,7 +204,7 @@ def test_whoever_comes_second_changes_nothing(stage: Stage, first: str) -> None:
         assert stage.ender.end(turn, "cancelled")
     stored, recording = dict(row(stage.database, turn.id)), stage.journal(turn)
     assert not stage.ender.end(turn, "cancelled")
-    assert not stage.ender.end_lost(turn, ERROR)
+    assert stage.ender.begin_lost(turn, ERROR) is None
     assert not stage.ender.finish(turn, body_of(turn), completed(), frames_of(turn))
     assert dict(row(stage.database, turn.id)) == stored
     assert stage.journal(turn) == recording
@@ -272,6 +272,20 @@ def test_an_ender_that_died_is_resumed_by_another(stage: Stage) -> None:
     assert stage.ender.resume(taken)
     assert not stage.ender.resume(taken)
     assert stage.body(turn)["output"][0]["content"][0]["text"] == "half"
+
+
+def test_an_end_is_decided_without_redis_and_stands_though_its_ender_dies(
+    database: Database, own_valkey: EmbeddedValkey, key_prefix: str
+) -> None:
+    """G20: what is left of it waits; whoever sweeps does the same."""
+    stage = Stage(database, own_valkey.url, key_prefix)
+    running, queued = claimed(database), create(database)
+    own_valkey.stop()
+    assert stage.ender.begin(running, "cancelled")
+    assert stage.ender.begin(queued, "cancelled")
+    assert not stage.ender.finish(running, body_of(running), completed(), frames_of(running))
+    assert (row(database, running.id)["ending"], row(database, queued.id)["status"]) == ("cancelled", "cancelled")
+    stage.redis.close()
 
 
 def test_the_end_tells_how_the_turn_ran(stage: Stage) -> None:

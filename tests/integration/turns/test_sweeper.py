@@ -1,16 +1,21 @@
 """The sweeper's own rules: what the broker lacks and no more, no judgement after an outage, no end of its own."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from shared import clock
+from shared.core.turn import Turn
 from shared.store import responses
 from shared.store.engine import Database
+from shared.stream.freeze import LogFreezer
+from shared.turns.ending import Rest, TurnEnder
 from shared.turns.sweeper import Sweeper
 from tests.eventually import eventually
 from tests.integration.turns.sweepers import LEASE_SECONDS, Broker, NewSweeper
-from tests.stored_turns import answered, canary, change, create, lost_in_sight, row
+from tests.stored_turns import answered, canary, change, claimed, create, lost_in_sight, row
 
 SWEEP_SECONDS = 5
 LONG_AGO = 1.0
@@ -114,3 +119,41 @@ def on_disk(database: Database, text: str) -> bool:
     """Whether the text can be read in a file of an SQLite database."""
     path = Path(database.engine.url.database or "")
     return any(text.encode() in file.read_bytes() for file in path.parent.glob(f"{path.name}*") if file.is_file())
+
+
+def test_all_ends_are_decided_before_any_waits_for_redis(
+    database: Database, new_sweeper: NewSweeper, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G4, G17: of whatever kind, and more of them than can wait together; so is all else that a sweep does."""
+    back, hangs = threading.Event(), threading.Event()
+    monkeypatch.setattr(broker, "depth", lambda: hangs.wait(30) and 0)
+    monkeypatch.setattr(LogFreezer, "freeze", lambda *_: back.wait(30) and None)
+    lost = [lost_in_sight(database).id for _ in range(12)]
+    old = [claimed(database).id for _ in range(12)]
+    for response_id in old:
+        change(database, response_id, started_at=LONG_AGO)
+    (silent,) = silent_turns(database, 1)
+    with ThreadPoolExecutor(1) as pool:
+        sweeping = pool.submit(new_sweeper().sweep)
+        eventually(lambda: all(row(database, one)["ending"] == "failed" for one in lost + old))
+        hangs.set()
+        eventually(lambda: broker.sent == [silent])
+        back.set()
+        sweeping.result(30)
+    assert {row(database, one)["status"] for one in lost + old} == {"failed"}
+
+
+def test_a_turn_that_cannot_be_ended_keeps_no_other_from_its_end(
+    database: Database, new_sweeper: NewSweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, lost = lost_in_sight(database).id, lost_in_sight(database).id
+    begin = TurnEnder.begin_lost
+
+    def fail(ender: TurnEnder, turn: Turn, error: dict[str, str]) -> Rest | None:
+        if turn.id == broken:
+            raise ValueError
+        return begin(ender, turn, error)
+
+    monkeypatch.setattr(TurnEnder, "begin_lost", fail)
+    new_sweeper().sweep()
+    assert row(database, lost)["status"] == "failed"

@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 from core_examples import ENDED_AT, TOOLS, assembly, chunk_sequences, final, log_of, outcomes, turn, turns
-from event_order import assert_ordered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.errors import UpstreamError
 from shared.wire.response import CALLS, TERMINAL_EVENTS, Event
+from tests.stream_rules import check_stream
 
 law = settings(deadline=None, max_examples=60)
 any_turn = {"of": turns, "chunks": chunk_sequences, "outcome": outcomes}
@@ -39,7 +39,7 @@ def test_numbers_have_no_gap_and_one_terminal_event_is_last(of: Turn, chunks: li
 @given(**any_turn)
 def test_events_obey_the_ordering_rules(of: Turn, chunks: list[Chunk], outcome: Outcome) -> None:
     """Items are added before their parts, parts before their deltas; what is done is what was added."""
-    assert_ordered(log_of(of, chunks, outcome))
+    check_stream(log_of(of, chunks, outcome))
 
 
 @law

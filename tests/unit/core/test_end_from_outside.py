@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from core_examples import ENDED_AT, assembly, chunk_sequences, final, log_of, outcomes, turn, turns
-from event_order import assert_ordered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from response_shape import assert_ended
@@ -16,6 +15,7 @@ from shared.core.response_render import lifecycle_events
 from shared.core.turn import Outcome, Turn
 from shared.core.turn_status import Status
 from shared.wire.response import LOST_NUMBER, Event
+from tests.stream_rules import check_stream
 
 law = settings(deadline=None, max_examples=50)
 
@@ -37,7 +37,7 @@ def test_a_log_cut_anywhere_can_be_ended(of: Turn, chunks: list[Chunk], outcome:
     cut = data.draw(st.integers(len(lifecycle_events(of)), len(log)))
     whole = log[:cut] + end_by_log(log[:cut], outcome)
     assert [event["sequence_number"] for event in whole] == list(range(len(whole)))
-    assert_ordered(whole)
+    check_stream(whole)
     assert_ended(final(whole))
     assert final(whole)["status"] == outcome.status
     assert _text(final(whole)["output"]) == _deltas(log[:cut])

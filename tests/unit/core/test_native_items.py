@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from core_examples import ENDED_AT, final, log_of, turn
-from event_order import assert_ordered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_sdk_agreement import accumulated
@@ -16,6 +15,7 @@ from shared.core.response_fold import ResponseFold
 from shared.core.turn import Outcome
 from shared.core.turn_status import Status
 from shared.wire.response import Event
+from tests.stream_rules import check_stream
 
 MESSAGE: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
 LOGPROB = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}
@@ -73,7 +73,7 @@ def test_a_message_with_all_it_may_have() -> None:
         "content_part.done",
         "output_item.done",
     ]
-    assert_ordered(log)
+    check_stream(log)
     told = part("output_text", "Hi", annotations=[CITATION], logprobs=[LOGPROB])
     assert output(chunks) == [begun | {"status": "completed", "content": [told]}]
 
@@ -93,7 +93,7 @@ def test_a_message_with_all_it_may_have() -> None:
 def test_whatever_goes_around_the_text_it_is_told_once(said: list[Chunk]) -> None:
     chunks = [ItemBegun(0, MESSAGE), *said, ItemEnded(0, MESSAGE | {"content": [part("output_text", "Hi")]})]
     assert output(chunks) == [MESSAGE | {"status": "completed", "content": [part("output_text", "Hi")]}]
-    assert_ordered(log_of(turn(), chunks))
+    check_stream(log_of(turn(), chunks))
 
 
 def test_two_parts_stay_two() -> None:
@@ -170,7 +170,7 @@ def test_reasoning_text_and_a_refusal() -> None:
         ItemEnded(1, MESSAGE),
     ]
     assert [item["content"] for item in output(chunks)] == [[part("reasoning_text", "Hm.")], [part("refusal", "No.")]]
-    assert_ordered(log_of(turn(), chunks))
+    check_stream(log_of(turn(), chunks))
 
 
 @pytest.mark.parametrize("pieces", [['{"a"', ":1}"], []], ids=["in deltas", "at the end only"])
@@ -180,7 +180,7 @@ def test_a_function_call(pieces: list[str]) -> None:
     chunks = [ItemBegun(0, CALL), *deltas, ItemEnded(0, whole)]
     assert output(chunks) == [whole]
     assert kinds(log_of(turn(), chunks))[-2:] == ["function_call_arguments.done", "output_item.done"]
-    assert_ordered(log_of(turn(), chunks))
+    check_stream(log_of(turn(), chunks))
 
 
 @pytest.mark.parametrize("pieces", [["rm ", "-r"], []], ids=["in deltas", "at the end only"])
@@ -263,4 +263,13 @@ def test_any_order_of_chunks_makes_an_orderly_stream(chunks: list[Chunk], outcom
     """G13, G16: also one no server should send."""
     output(chunks, outcome)
     log = log_of(turn(), chunks, outcome)
-    assert_ordered(log)
+    check_stream(log)
+
+
+def test_a_summary_that_only_the_end_tells_is_told_as_events_too() -> None:
+    """G13: what is done was added."""
+    summary = [{"type": "summary_text", "text": "One."}, {"type": "summary_text", "text": "Two."}]
+    begun = {"type": "reasoning", "summary": [], "content": []}
+    log = log_of(turn(), [ItemBegun(0, begun), ItemEnded(0, begun | {"summary": summary}), Finish("stop")])
+    check_stream(log)
+    assert final(log)["output"][0]["summary"] == summary

@@ -1,7 +1,6 @@
 """A stored Response as a stream: for turns whose own events were never journalled (S2)."""
 
 from core_examples import chunk_sequences, final, log_of, outcomes, turn, turns
-from event_order import assert_ordered
 from hypothesis import given, settings
 
 from shared.core.chunks import Chunk, Reasoning, Text, ToolCall
@@ -10,6 +9,7 @@ from shared.core.response_fold import ResponseFold
 from shared.core.response_render import lifecycle_events
 from shared.core.turn import Outcome, Turn
 from shared.wire.response import TERMINAL_EVENTS
+from tests.stream_rules import check_stream
 
 law = settings(deadline=None, max_examples=60)
 
@@ -30,7 +30,7 @@ def test_a_replay_is_a_stream_like_any_other(of: Turn, chunks: list[Chunk], outc
     """G13: same lifecycle, same order, numbers without gap, the same terminal event."""
     log = log_of(of, chunks, outcome)
     events = replay(of, final(log))
-    assert_ordered(events)
+    check_stream(events)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     lifecycle = lifecycle_events(of)
     assert events[: len(lifecycle)] == lifecycle
