@@ -68,6 +68,22 @@ class _Channel(redis.Channel):
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
         yield client or self._commands
 
+    def _subscribe(self) -> None:
+        """Subscribe to names as such: as patterns, a user whose channels are limited may have none of them."""
+        topics: Callable[[str], list[str]] = self._get_subscribe_topics
+        wanted = [topic for queue in self.active_fanout_queues for topic in topics(queue)]
+        if not wanted:
+            return
+        client = self.subclient
+        if client.connection._sock is None:
+            client.connection.connect()
+        self._in_listen = client.connection
+        patterns = [one for one in wanted if "*" in one]
+        if names := [one for one in wanted if "*" not in one]:
+            client.subscribe(*names)
+        if patterns:
+            client.psubscribe(*patterns)
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             delivered = super()._brpop_read(**options)  # type: ignore[no-untyped-call]

@@ -37,10 +37,10 @@ def running(command: list[str], port: int) -> Iterator[None]:
 def answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
+    except redis.AuthenticationError:  # which is a ConnectionError, too
+        return True
     except redis.ConnectionError:
         return False
-    except redis.AuthenticationError:
-        return True
 
 
 @pytest.fixture
@@ -58,8 +58,17 @@ def tls(own_valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def unix(tmp_path: Path) -> Iterator[str]:
     port, socket = free_port(), tmp_path / "redis.sock"
-    options = f"--port {port} --bind 127.0.0.1 --unixsocket {socket} --dir {tmp_path} --requirepass wörd#1"
-    with running([server_binary(), *options.split(), "--save", ""], port):
+    file = tmp_path / "redis.conf"
+    lines = (
+        "bind 127.0.0.1",
+        f"port {port}",
+        f"unixsocket {socket}",
+        f"dir {tmp_path}",
+        'requirepass "wörd#1"',
+        'save ""',
+    )
+    file.write_text("\n".join(lines))
+    with running([server_binary(), str(file)], port):
         yield f"unix://:w%C3%B6rd%231@{socket}?db=2"
 
 
@@ -99,7 +108,7 @@ def test_turns_run_streamed_and_in_the_background(
             assert ended(client, turn.id).output_text == "Yes."
         command = commands.turnstone_command("doctor")
         told = subprocess.run(command, env=stack.environment, capture_output=True, text=True, timeout=60, check=False)
-        assert "worker-1@" in told.stdout, told.stdout
+        assert "worker-1@" in told.stdout, told.stdout + told.stderr + stack.log_text()[-3000:]
         assert "noperm" not in told.stdout.lower()
         assert "_failed" not in stack.log_text()
         assert "_lost" not in stack.log_text()
