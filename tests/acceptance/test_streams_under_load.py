@@ -46,6 +46,7 @@ WAYS: list[tuple[str, dict[str, bool], str]] = [
     ("websocket", UNSTORED, "text"),
     ("http", BACKGROUND, "call"),
     ("websocket", STORED, "text"),
+    ("websocket", BACKGROUND, "call"),
 ]
 
 
