@@ -4,44 +4,45 @@ from shared.core import sse_frame
 from shared.core.response_fold import ResponseFold
 from shared.wire.response import ITEM_ADDED
 
-# Frames are folded when so many bytes are there: a short stream is never parsed, a long one costs little memory.
-_MOST_BYTES = 128 * 1024
+# Of a longer stream nothing is kept: it is read again in the log when it is needed, as far as that is there.
+_MOST_BYTES = 64 * 1024
 _OUTPUT = f"event: {ITEM_ADDED}\n".encode()
 
 
 class Delivered:
-    """Collects the frames that a reader was given from the beginning of its stream; of a part of one it keeps none."""
+    """Keeps the frames that a reader was given, unread, as long as they are all of a short stream.
+
+    `complete`: whether they are; of a reader that came later, or was told much, they are not.
+    """
 
     def __init__(self, *, whole: bool) -> None:
-        self._whole = whole
-        self._fold = ResponseFold()
+        self.complete = whole
+        self.output = False
+        """Whether output is known to have been told."""
         self._frames: list[bytes] = []
         self._size = 0
-        self._output = False
 
     @property
     def begun(self) -> bool:
-        """Whether anything was told, and all of it is known."""
-        return bool(self._frames or self._fold.base)
-
-    @property
-    def output(self) -> bool:
-        """Whether output is known to have been told."""
-        return self._output
+        """Whether anything was told, and all of it is kept."""
+        return self.complete and bool(self._frames)
 
     def add(self, frames: bytes) -> None:
         """Joined frames, in their order."""
-        if not self._whole:
+        self.output = self.output or _OUTPUT in frames
+        if not self.complete:
             return
-        self._output = self._output or _OUTPUT in frames
-        self._frames.append(frames)
         self._size += len(frames)
+        self._frames.append(frames)
         if self._size > _MOST_BYTES:
-            self.fold()
+            self.complete = False
+            self._frames.clear()
+
+    def recall(self, frames: list[bytes]) -> None:
+        """All frames that were told, read again."""
+        self.complete, self.output = True, any(_OUTPUT in frame for frame in frames)
+        self._frames = frames
 
     def fold(self) -> ResponseFold:
         """All that was told."""
-        frames, self._frames, self._size = self._frames, [], 0
-        for frame in sse_frame.split(b"".join(frames)):
-            self._fold.apply(sse_frame.decode(frame))
-        return self._fold
+        return ResponseFold.of(map(sse_frame.decode, sse_frame.split(b"".join(self._frames))))

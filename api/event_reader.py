@@ -157,14 +157,31 @@ class EventReader:
         """The rest from the journal. A reader that was there live gets an end in any case."""
         self._finished = True
         recording = await self._sources.recording(self._turn)
+        inexact = recording is None or recording.lost or not recording.exact
+        if live and inexact and not self._delivered.complete:
+            await self._recall()
         if recording is None:
             if live and self._delivered.begun:
                 yield self._gone()
-        elif self._delivered.output and (recording.lost or not recording.exact):
+        elif inexact and self._delivered.output and self._delivered.complete:
             yield self._continued(recording)
         else:
             for batch in self._played(recording, live=live):
                 yield batch
+
+    async def _recall(self) -> None:
+        """Read again in the log what was told, as far as it is there: it is when Redis was away for a moment only."""
+        frames: list[bytes] = []
+        while len(frames) <= self._seen:
+            try:
+                more = await self._sources.event_log.read(self._turn.id, self._work, len(frames) - 1, _MOST_FRAMES)
+            except OUTAGE as error:
+                outages.failed(RedisUse.READ, error)
+                return
+            if not more:
+                return
+            frames += more
+        self._delivered.recall(frames[: self._seen + 1])
 
     def _played(self, recording: Recording, *, live: bool) -> Iterator[Live]:
         """The recording's frames with numbers above the last one seen."""

@@ -28,7 +28,7 @@ class RulesOfOneStream:
         self._broken = False
 
     def take(self, event: dict[str, Any]) -> None:
-        if self._broken or "sequence_number" not in event:
+        if self._broken or "sequence_number" not in event or event["type"].startswith("response.steer."):
             return
         if self._rules is None or event["type"] == "response.created":
             self._rules = StreamRules(whole=event["sequence_number"] == 0)

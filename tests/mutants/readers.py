@@ -8,6 +8,8 @@ _ENDING = "shared/turns/ending.py"
 _FEED_TESTS = "tests/integration/stream/test_event_feed.py"
 _READER_TESTS = "tests/integration/stream/test_event_reader.py"
 _ENDING_TESTS = "tests/integration/turns/test_ending.py"
+_ORDER_TESTS = "tests/unit/test_reader_orders.py"
+_CONTINUED_TESTS = "tests/unit/core/test_continued.py"
 
 READERS = (
     Safeguard(
@@ -145,5 +147,48 @@ READERS = (
         "        return sse.EventStreamResponse(pieces, slot, until=runtime.stopping)\n    watched",
         "        return sse.EventStreamResponse(pieces, slot)\n    watched",
         ("tests/unit/test_stopping_streams.py::test_the_reader_of_a_background_turn_is_let_go",),
+    ),
+    Safeguard(
+        "an unstored turn's journal is its reader's",
+        "G13",
+        "shared/store/journals.py",
+        "mine = and_(JOURNAL.c.response_id == RESPONSE.c.id, owned(RESPONSE, owner))",
+        "mine = and_(JOURNAL.c.response_id == RESPONSE.c.id, owned(RESPONSE, owner), RESPONSE.c.store)",
+        (
+            "tests/integration/store/test_fencing.py"
+            "::test_the_events_of_an_unstored_turn_are_there_for_those_who_read_them_already",
+        ),
+    ),
+    Safeguard(
+        "a lost log leaves nothing open",
+        "G16",
+        _READER,
+        "elif inexact and self._delivered.output and self._delivered.complete:",
+        "elif False:",
+        (f"{_ORDER_TESTS}::test_whatever_comes_first_the_stream_is_whole",),
+    ),
+    Safeguard(
+        "a text that was said to be done is not done again",
+        "G16",
+        "shared/core/emission.py",
+        "if not part.text_done:",
+        "if True:",
+        (f"{_CONTINUED_TESTS}::test_only_what_is_missing_is_said",),
+    ),
+    Safeguard(
+        "a call that was said to be done is not done again",
+        "G16",
+        "shared/core/emission.py",
+        " and not item.call_done:",
+        ":",
+        (f"{_CONTINUED_TESTS}::test_only_what_is_missing_is_said",),
+    ),
+    Safeguard(
+        "the stream of a deleted turn is closed",
+        "G15",
+        _READER,
+        "if live and self._delivered.begun:",
+        "if False:",
+        (f"{_ORDER_TESTS}::test_whatever_comes_first_the_stream_is_whole",),
     ),
 )
