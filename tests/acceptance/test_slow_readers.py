@@ -12,16 +12,16 @@ from tests.scripted_upstream import ScriptedUpstream
 from tests.stack import Stack
 from tests.upstream_steps import Gate
 
-PIECES = 300
+PIECES = 600
 PIECE = "x" * 32_768
 READERS = 8
-MOST_GROWTH_BYTES = 40 * 1024 * 1024
+MOST_GROWTH_BYTES = 90 * 1024 * 1024
 
 
 def test_readers_that_read_nothing_hold_up_nobody_and_get_everything_later(
     stack: Stack, upstream: ScriptedUpstream, topic: str
 ) -> None:
-    """Ten megabytes for each of eight: an API process that kept them would grow by eighty."""
+    """Twenty megabytes for each of eight: an API process that kept them would grow by a hundred and sixty."""
     upstream.script(topic, answer(*[PIECE] * PIECES, Gate(topic)))
     api = psutil.Process(stack.apis[0].pid)
     before = api.memory_info().rss
